@@ -1,0 +1,89 @@
+"""The log of activities: what was sent, what came in, and the evidence for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import delete, select
+
+from node.model import Iri
+from node.storage.dialect import Tx, insert_new, ms, when
+from node.storage.schema import activities
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One activity. `headers` are those of the HTTP signature, as received; `key` the key that made it."""
+
+    iri: Iri
+    direction: Literal["in", "out"]
+    actor: Iri
+    type: str
+    object: Iri | None
+    at: datetime
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    key_id: Iri | None = None
+    key: str | None = None
+
+
+async def record_many(tx: Tx, entries: Sequence[Logged]) -> None:
+    await insert_new(
+        tx,
+        activities,
+        [
+            {
+                "iri": entry.iri,
+                "direction": entry.direction,
+                "actor": entry.actor,
+                "type": entry.type,
+                "object": entry.object,
+                "at": ms(entry.at),
+                "body": entry.body,
+                "headers": [list(pair) for pair in entry.headers] or None,
+                "key_id": entry.key_id,
+                "key": entry.key,
+            }
+            for entry in entries
+        ],
+    )
+
+
+async def known(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
+    """Which of these ids were seen before: the guard against replays."""
+    rows = await tx.execute(select(activities.c.iri).where(activities.c.iri.in_(set(iris))))
+    return {Iri(iri) for iri in rows.scalars()}
+
+
+async def get(tx: Tx, iri: Iri) -> Logged | None:
+    row = (await tx.execute(select(activities).where(activities.c.iri == iri))).one_or_none()
+    return None if row is None else _logged(row)
+
+
+async def about(tx: Tx, iri: Iri) -> list[Logged]:
+    """Everything logged about an object, oldest first: how a post came to be what it is."""
+    rows = await tx.execute(select(activities).where(activities.c.object == iri).order_by(activities.c.at))
+    return [_logged(row) for row in rows]
+
+
+async def forget_content(tx: Tx, object_: Iri, *, but: Iri) -> None:
+    """Drop the bytes of a deleted post from the log; the Delete itself (`but`) stays."""
+    await tx.execute(delete(activities).where(activities.c.object == object_, activities.c.iri != but))
+
+
+def _logged(row: Any) -> Logged:
+    return Logged(
+        iri=Iri(row.iri),
+        direction=row.direction,
+        actor=Iri(row.actor),
+        type=row.type,
+        object=Iri(row.object) if row.object else None,
+        at=when(row.at),
+        body=bytes(row.body),
+        headers=tuple((name, value) for name, value in row.headers or ()),
+        key_id=Iri(row.key_id) if row.key_id else None,
+        key=row.key,
+    )

@@ -1,0 +1,205 @@
+"""Accounts we have met, and the keys we know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+
+from keys import PublicIdentity, PublicTransport
+from node.model import Actor, ActorKey, Iri, KeyKind, KeyState, KnownKey, ProfileField, Trust, host_of
+from node.storage.dialect import Tx, insert, ms, ms_or_none, upsert, when, when_or_none
+from node.storage.schema import actors, keys
+
+
+@dataclass(frozen=True, slots=True)
+class KnownActor:
+    """An actor as we last saw it. `confirmed` is the handle its own domain confirmed, without the first @."""
+
+    id: int
+    actor: Actor
+    fetched_at: datetime
+    gone_at: datetime | None
+    confirmed: str | None
+
+
+def to_actor(row: Any) -> Actor:
+    """A row that has every column of `actors` as an Actor (without its keys: ask `keys_of`)."""
+    return Actor(
+        iri=Iri(row.iri),
+        type=row.type,
+        username=row.username,
+        inbox=Iri(row.inbox),
+        name=row.name,
+        summary=row.summary,
+        url=row.url,
+        shared_inbox=_iri(row.shared_inbox),
+        outbox=_iri(row.outbox),
+        followers=_iri(row.followers),
+        following=_iri(row.following),
+        featured=_iri(row.featured),
+        icon=row.icon,
+        image=row.image,
+        fields=tuple(ProfileField(name, value) for name, value in row.fields),
+        locked=row.locked,
+        discoverable=row.discoverable,
+        bot=row.bot,
+        published=when_or_none(row.published),
+        also_known_as=tuple(Iri(iri) for iri in row.also_known_as),
+        moved_to=_iri(row.moved_to),
+        webfinger=row.webfinger,
+        implements=tuple(row.implements),
+    )
+
+
+def _iri(value: str | None) -> Iri | None:
+    return None if value is None else Iri(value)
+
+
+async def get(tx: Tx, iri: Iri) -> KnownActor | None:
+    row = (await tx.execute(select(actors).where(actors.c.iri == iri))).one_or_none()
+    return None if row is None else _known(row)
+
+
+async def get_by_id(tx: Tx, identifier: int) -> KnownActor | None:
+    row = (await tx.execute(select(actors).where(actors.c.id == identifier))).one_or_none()
+    return None if row is None else _known(row)
+
+
+async def find_handle(tx: Tx, username: str, host: str) -> KnownActor | None:
+    """By `name` and `host`: the confirmed handle first, then the host of the id."""
+    wanted = f"{username}@{host}".lower()
+    confirmed = (await tx.execute(select(actors).where(actors.c.webfinger == wanted))).first()
+    row = (
+        confirmed
+        or (
+            await tx.execute(
+                select(actors).where(
+                    actors.c.host == host.lower(), actors.c.username.ilike(_literal(username), escape="\\")
+                )
+            )
+        ).first()
+    )
+    return None if row is None else _known(row)
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _known(row: Any) -> KnownActor:
+    return KnownActor(row.id, to_actor(row), when(row.fetched_at), when_or_none(row.gone_at), row.webfinger)
+
+
+async def put(
+    tx: Tx, actor: Actor, *, id: int, at: datetime, document: bytes | None, confirmed: str | None = None
+) -> None:
+    """Remember an actor, new or changed. Its number never changes; `confirmed` None leaves what was confirmed."""
+    row = {
+        "id": id,
+        "iri": actor.iri,
+        "host": host_of(actor.iri),
+        "type": actor.type,
+        "username": actor.username,
+        "name": actor.name,
+        "summary": actor.summary,
+        "url": actor.url,
+        "inbox": actor.inbox,
+        "shared_inbox": actor.shared_inbox,
+        "outbox": actor.outbox,
+        "followers": actor.followers,
+        "following": actor.following,
+        "featured": actor.featured,
+        "icon": actor.icon,
+        "image": actor.image,
+        "fields": [[field.name, field.value] for field in actor.fields],
+        "locked": actor.locked,
+        "discoverable": actor.discoverable,
+        "bot": actor.bot,
+        "published": ms_or_none(actor.published),
+        "also_known_as": list(actor.also_known_as),
+        "moved_to": actor.moved_to,
+        "webfinger": confirmed.lower() if confirmed else None,
+        "implements": list(actor.implements),
+        "document": document,
+        "fetched_at": ms(at),
+        "gone_at": None,
+    }
+    statement = insert(tx, actors).values(row)
+    kept = {"id", "iri"} if confirmed else {"id", "iri", "webfinger"}
+    changed = {name: statement.excluded[name] for name in row if name not in kept}
+    await tx.execute(statement.on_conflict_do_update(index_elements=["iri"], set_=changed))
+
+
+async def mark_gone(tx: Tx, iri: Iri, at: datetime) -> None:
+    await tx.execute(update(actors).where(actors.c.iri == iri).values(gone_at=ms(at)))
+
+
+async def ids_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, int]:
+    rows = await tx.execute(select(actors.c.iri, actors.c.id).where(actors.c.iri.in_(set(iris))))
+    return {Iri(iri): identifier for iri, identifier in rows}
+
+
+async def many(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, KnownActor]:
+    rows = await tx.execute(select(actors).where(actors.c.iri.in_(set(iris))))
+    return {Iri(row.iri): _known(row) for row in rows}
+
+
+# ── keys ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def load(kind: KeyKind, material: str) -> PublicIdentity | PublicTransport:
+    """The key itself. Raises BadKey."""
+    return PublicTransport.from_pem(material) if kind is KeyKind.RSA else PublicIdentity.from_multikey(material)
+
+
+def _known_key(row: Any) -> KnownKey:
+    kind = KeyKind(row.kind)
+    return KnownKey(
+        id=Iri(row.id),
+        owner=Iri(row.owner),
+        kind=kind,
+        material=row.material,
+        since=when(row.since),
+        trust=Trust(row.trust),
+        state=KeyState(row.state),
+        public=load(kind, row.material),
+    )
+
+
+async def keys_by_id(tx: Tx, key_id: Iri) -> tuple[KnownKey, ...]:
+    """Every key that this id names and that may still speak, the pinned one first."""
+    rows = await tx.execute(select(keys).where(keys.c.id == key_id, keys.c.state != KeyState.RETIRED))
+    found = [_known_key(row) for row in rows]
+    return tuple(sorted(found, key=lambda key: key.state is not KeyState.PINNED))
+
+
+async def keys_of(tx: Tx, owner: Iri) -> tuple[KnownKey, ...]:
+    """Every key we ever knew of an actor, oldest first, whatever its state."""
+    rows = await tx.execute(select(keys).where(keys.c.owner == owner).order_by(keys.c.since))
+    return tuple(_known_key(row) for row in rows)
+
+
+async def add_key(tx: Tx, key: ActorKey, *, since: datetime, trust: Trust, state: KeyState) -> None:
+    row = {
+        "id": key.id,
+        "material": key.material,
+        "owner": key.owner,
+        "kind": key.kind.value,
+        "since": ms(since),
+        "trust": trust.value,
+        "state": state.value,
+    }
+    await upsert(tx, keys, row, keep=("since",))
+
+
+async def set_key_state(
+    tx: Tx, owner: Iri, materials: Sequence[str], state: KeyState, trust: Trust | None = None
+) -> None:
+    values: dict[str, str] = {"state": state.value}
+    if trust is not None:
+        values["trust"] = trust.value
+    await tx.execute(update(keys).where(keys.c.owner == owner, keys.c.material.in_(materials)).values(values))

@@ -1,0 +1,93 @@
+"""Activities that were accepted and could not be applied at once: tried again, and parked at last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, func, select, update
+
+from node.model import Iri
+from node.storage.dialect import Tx, insert_new, ms, when
+from node.storage.schema import arrivals
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A verified activity waiting. The key is known by its id; nothing is verified a second time."""
+
+    id: int
+    activity: Iri
+    actor: Iri
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+    key_id: Iri
+    received_at: datetime
+    attempts: int
+
+
+async def put(
+    tx: Tx,
+    *,
+    activity: Iri,
+    actor: Iri,
+    body: bytes,
+    headers: tuple[tuple[str, str], ...],
+    key_id: Iri,
+    received_at: datetime,
+    next_at: datetime,
+    error: str | None = None,
+) -> None:
+    row = {
+        "activity": activity,
+        "actor": actor,
+        "body": body,
+        "headers": [list(pair) for pair in headers],
+        "key_id": key_id,
+        "received_at": ms(received_at),
+        "attempts": 0,
+        "next_at": ms(next_at),
+        "last_error": error,
+    }
+    await insert_new(tx, arrivals, [row])
+
+
+async def due(tx: Tx, now: datetime, limit: int = 50) -> list[Arrival]:
+    rows = await tx.execute(
+        select(arrivals).where(arrivals.c.next_at <= ms(now)).order_by(arrivals.c.next_at).limit(limit)
+    )
+    return [
+        Arrival(
+            row.id,
+            Iri(row.activity),
+            Iri(row.actor),
+            bytes(row.body),
+            tuple((name, value) for name, value in row.headers),
+            Iri(row.key_id),
+            when(row.received_at),
+            row.attempts,
+        )
+        for row in rows
+    ]
+
+
+async def done(tx: Tx, identifier: int) -> None:
+    await tx.execute(delete(arrivals).where(arrivals.c.id == identifier))
+
+
+async def postpone(tx: Tx, identifier: int, next_at: datetime | None, error: str) -> None:
+    """Try again at `next_at`; None parks it for the owner to see."""
+    await tx.execute(
+        update(arrivals)
+        .where(arrivals.c.id == identifier)
+        .values(attempts=arrivals.c.attempts + 1, next_at=ms(next_at) if next_at else None, last_error=error[:500])
+    )
+
+
+async def waiting(tx: Tx) -> tuple[int, int]:
+    """(still to be tried, parked)."""
+    total = int((await tx.execute(select(func.count()).select_from(arrivals))).scalar_one())
+    parked = int(
+        (await tx.execute(select(func.count()).select_from(arrivals).where(arrivals.c.next_at.is_(None)))).scalar_one()
+    )
+    return total - parked, parked

@@ -1,0 +1,63 @@
+"""What we remember of each server: what signatures it takes, and whether it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from node.storage.dialect import Tx, ms_or_none, upsert, when_or_none
+from node.storage.schema import hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """`dialect` None: unknown. `failing_since` None: it answered last time. `dormant`: silent for a week."""
+
+    origin: str
+    dialect: str | None = None
+    algorithm: str | None = None
+    learned_at: datetime | None = None
+    how: str | None = None
+    failing_since: datetime | None = None
+    failures: int = 0
+    next_at: datetime | None = None
+    dormant: bool = False
+
+
+async def get_many(tx: Tx, origins: Iterable[str]) -> dict[str, Host]:
+    rows = await tx.execute(select(hosts).where(hosts.c.origin.in_(set(origins))))
+    return {
+        row.origin: Host(
+            row.origin,
+            row.dialect,
+            row.algorithm,
+            when_or_none(row.learned_at),
+            row.how,
+            when_or_none(row.failing_since),
+            row.failures,
+            when_or_none(row.next_at),
+            row.dormant,
+        )
+        for row in rows
+    }
+
+
+async def put(tx: Tx, host: Host) -> None:
+    await upsert(
+        tx,
+        hosts,
+        {
+            "origin": host.origin,
+            "dialect": host.dialect,
+            "algorithm": host.algorithm,
+            "learned_at": ms_or_none(host.learned_at),
+            "how": host.how,
+            "failing_since": ms_or_none(host.failing_since),
+            "failures": host.failures,
+            "next_at": ms_or_none(host.next_at),
+            "dormant": host.dormant,
+        },
+    )

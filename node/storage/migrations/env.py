@@ -1,0 +1,1 @@
+"""Nothing to configure: the node runs migrations itself, see `node/storage/migrate.py`."""

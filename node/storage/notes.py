@@ -1,0 +1,301 @@
+"""Posts, ours and theirs, and the tombstones of those that were deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, delete, func, select, update
+
+from node.model import Attachment, Audience, Authorship, Iri, Mention, Note, Post, Trust, Verdict, Visibility
+from node.storage.actors import to_actor
+from node.storage.dialect import Tx, insert_new, ms, ms_or_none, upsert, when, when_or_none
+from node.storage.schema import actors, home, notes, tombstones
+
+OPEN = (Visibility.PUBLIC.value, Visibility.UNLISTED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class NewNote:
+    """A note to store, with the number of its author, its verdict and the activity that is its evidence."""
+
+    id: int
+    note: Note
+    author_id: int
+    visibility: Visibility
+    published: datetime
+    received_at: datetime
+    authorship: Authorship
+    activity: Iri | None
+    own: bool = False
+    document: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    iri: Iri
+    author: Iri
+    former_type: str
+    deleted_at: datetime
+    public: bool
+
+
+def _content(note: Note) -> dict[str, Any]:
+    """The columns that an edit may change."""
+    return {
+        "updated": ms_or_none(note.updated),
+        "url": note.url,
+        "content": note.content,
+        "summary": note.summary,
+        "sensitive": note.sensitive,
+        "language": note.language,
+        "mentions": [[mention.href, mention.name] for mention in note.mentions],
+        "hashtags": list(note.hashtags),
+        "attachments": [_pack(item) for item in note.attachments],
+        "source": note.source,
+    }
+
+
+def _authorship(authorship: Authorship) -> dict[str, Any]:
+    return {
+        "verdict": authorship.verdict.value,
+        "reason": authorship.reason,
+        "key_id": authorship.key_id,
+        "key": authorship.key,
+        "key_since": ms_or_none(authorship.key_since),
+        "key_trust": authorship.key_trust.value if authorship.key_trust else None,
+        "signed_at": ms_or_none(authorship.signed_at),
+    }
+
+
+def _pack(item: Attachment) -> list[Any]:
+    return [
+        item.type,
+        item.media_type,
+        item.url,
+        item.alt,
+        item.width,
+        item.height,
+        item.blurhash,
+        list(item.focus) if item.focus else None,
+        item.digest,
+    ]
+
+
+def _unpack(packed: Sequence[Any]) -> Attachment:
+    kind, media_type, url, alt, width, height, blurhash, focus, digest = packed
+    return Attachment(
+        kind, media_type, url, alt, width, height, blurhash, (focus[0], focus[1]) if focus else None, digest
+    )
+
+
+def _row(new: NewNote) -> dict[str, Any]:
+    note = new.note
+    return {
+        "id": new.id,
+        "iri": note.iri,
+        "author_id": new.author_id,
+        "own": new.own,
+        "type": note.type,
+        "visibility": new.visibility.value,
+        "published": ms(new.published),
+        "received_at": ms(new.received_at),
+        "in_reply_to": note.in_reply_to,
+        "context": note.context,
+        "audience": [list(note.audience.to), list(note.audience.cc)],
+        "document": new.document,
+        "activity": new.activity,
+        **_content(note),
+        **_authorship(new.authorship),
+    }
+
+
+async def add_many(tx: Tx, new: Sequence[NewNote]) -> None:
+    """Insert notes; a known IRI is left as it is (security.md §2: Create of a known id is no-op)."""
+    await insert_new(tx, notes, [_row(item) for item in new])
+
+
+async def show_at_home(tx: Tx, entries: Sequence[tuple[int, int]]) -> None:
+    """Put notes into the home timeline: (note number, number of the actor who brought it)."""
+    await insert_new(
+        tx, home, [{"id": note_id, "note_id": note_id, "actor_id": actor_id} for note_id, actor_id in entries]
+    )
+
+
+async def known(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
+    """Which of these we have, or had and saw deleted."""
+    wanted = set(iris)
+    if not wanted:
+        return set()
+    here = await tx.execute(select(notes.c.iri).where(notes.c.iri.in_(wanted)))
+    gone = await tx.execute(select(tombstones.c.iri).where(tombstones.c.iri.in_(wanted)))
+    return {Iri(iri) for iri in here.scalars()} | {Iri(iri) for iri in gone.scalars()}
+
+
+async def own_among(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
+    """Which of these are notes of the owner's."""
+    rows = await tx.execute(select(notes.c.iri).where(notes.c.iri.in_(set(iris)), notes.c.own))
+    return {Iri(iri) for iri in rows.scalars()}
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────
+
+_AUTHOR = [column.label(f"a_{column.name}") for column in actors.c]
+
+
+def posts() -> Select[Any]:
+    """A note beside its author: what `to_post` reads. Other storage files add their conditions."""
+    return select(notes, *_AUTHOR).join(actors, actors.c.id == notes.c.author_id)
+
+
+class _Author:
+    """Shows the `a_…` columns of a joined row as if it were a row of `actors`."""
+
+    __slots__ = ("_row",)
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._row, f"a_{name}")
+
+
+def to_post(row: Any) -> Post:
+    note = Note(
+        iri=Iri(row.iri),
+        author=Iri(row.a_iri),
+        audience=Audience(tuple(map(Iri, row.audience[0])), tuple(map(Iri, row.audience[1]))),
+        content=row.content,
+        published=when(row.published),
+        updated=when_or_none(row.updated),
+        type=row.type,
+        url=row.url,
+        in_reply_to=Iri(row.in_reply_to) if row.in_reply_to else None,
+        context=row.context,
+        summary=row.summary,
+        sensitive=row.sensitive,
+        language=row.language,
+        mentions=tuple(Mention(Iri(href), name) for href, name in row.mentions),
+        hashtags=tuple(row.hashtags),
+        attachments=tuple(map(_unpack, row.attachments)),
+        source=row.source,
+    )
+    authorship = Authorship(
+        verdict=Verdict(row.verdict),
+        reason=row.reason,
+        key_id=Iri(row.key_id) if row.key_id else None,
+        key=row.key,
+        key_since=when_or_none(row.key_since),
+        key_trust=Trust(row.key_trust) if row.key_trust else None,
+        signed_at=when_or_none(row.signed_at),
+    )
+    return Post(
+        id=row.id,
+        note=note,
+        author=to_actor(_Author(row)),
+        visibility=Visibility(row.visibility),
+        received_at=when(row.received_at),
+        authorship=authorship,
+        own=row.own,
+    )
+
+
+async def get(tx: Tx, iri: Iri) -> Post | None:
+    row = (await tx.execute(posts().where(notes.c.iri == iri))).one_or_none()
+    return None if row is None else to_post(row)
+
+
+async def get_by_id(tx: Tx, identifier: int) -> Post | None:
+    row = (await tx.execute(posts().where(notes.c.id == identifier))).one_or_none()
+    return None if row is None else to_post(row)
+
+
+async def get_by_url(tx: Tx, url: str) -> Post | None:
+    """By its id or by the address of its page."""
+    row = (await tx.execute(posts().where((notes.c.iri == url) | (notes.c.url == url)))).first()
+    return None if row is None else to_post(row)
+
+
+async def document(tx: Tx, identifier: int) -> bytes | None:
+    """The exact signed bytes of a note of the owner's."""
+    value = (await tx.execute(select(notes.c.document).where(notes.c.id == identifier))).scalar_one_or_none()
+    return None if value is None else bytes(value)
+
+
+async def evidence_of(tx: Tx, identifier: int) -> Iri | None:
+    """The activity that carried a note here."""
+    value = (await tx.execute(select(notes.c.activity).where(notes.c.id == identifier))).scalar_one_or_none()
+    return None if value is None else Iri(value)
+
+
+async def replies(tx: Tx, iri: Iri, *, only_open: bool = True, after: int = 0, limit: int = 40) -> list[Post]:
+    """Answers to a note that we know of, oldest first."""
+    query = posts().where(notes.c.in_reply_to == iri, notes.c.id > after)
+    if only_open:
+        query = query.where(notes.c.visibility.in_(OPEN))
+    rows = await tx.execute(query.order_by(notes.c.id).limit(limit))
+    return [to_post(row) for row in rows]
+
+
+async def count_own(tx: Tx) -> int:
+    """How many public and unlisted posts of the owner's there are."""
+    query = select(func.count()).select_from(notes).where(notes.c.own, notes.c.visibility.in_(OPEN))
+    return int((await tx.execute(query)).scalar_one())
+
+
+# ── changing ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def edit(tx: Tx, identifier: int, note: Note, authorship: Authorship, *, activity: Iri) -> None:
+    """Put the new version in place. Audience, author, dates of creation and place in the thread stay as they were."""
+    await tx.execute(
+        update(notes)
+        .where(notes.c.id == identifier)
+        .values(**_content(note), **_authorship(authorship), activity=activity)
+    )
+
+
+async def bury(tx: Tx, tombstone: Tombstone) -> bool:
+    """Delete a note and remember that it is gone. True if it was here.
+
+    Only a note by `tombstone.author` goes: the check is part of the statement, so it cannot be left out.
+    """
+    row = {
+        "iri": tombstone.iri,
+        "author": tombstone.author,
+        "former_type": tombstone.former_type,
+        "deleted_at": ms(tombstone.deleted_at),
+        "public": tombstone.public,
+    }
+    author_id = select(actors.c.id).where(actors.c.iri == tombstone.author).scalar_subquery()
+    found = (
+        await tx.execute(select(notes.c.id).where(and_(notes.c.iri == tombstone.iri, notes.c.author_id == author_id)))
+    ).scalar_one_or_none()
+    somebody_elses = (
+        found is None
+        and (await tx.execute(select(notes.c.id).where(notes.c.iri == tombstone.iri))).scalar_one_or_none()
+    )
+    if somebody_elses:
+        return False
+    await upsert(tx, tombstones, row)
+    if found is None:
+        return False
+    await tx.execute(delete(home).where(home.c.note_id == found))
+    await tx.execute(delete(notes).where(notes.c.id == found))
+    return True
+
+
+async def bury_author(tx: Tx, author_id: int) -> int:
+    """Remove every post of an account that deleted itself. How many went."""
+    theirs = select(notes.c.id).where(notes.c.author_id == author_id)
+    await tx.execute(delete(home).where(home.c.note_id.in_(theirs)))
+    return int((await tx.execute(delete(notes).where(notes.c.author_id == author_id))).rowcount)
+
+
+async def tombstone(tx: Tx, iri: Iri) -> Tombstone | None:
+    row = (await tx.execute(select(tombstones).where(tombstones.c.iri == iri))).one_or_none()
+    if row is None:
+        return None
+    return Tombstone(Iri(row.iri), Iri(row.author), row.former_type, when(row.deleted_at), row.public)

@@ -1,0 +1,196 @@
+"""Deliveries still owed: one row per activity and inbox, leased by whoever is sending them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, delete, func, or_, select, update
+
+from node.model import Iri, origin_of
+from node.storage.dialect import Tx, insert, is_sqlite, ms, when
+from node.storage.schema import activities, queue
+
+LEASE = timedelta(minutes=2)
+"""How long a claimed row stays with a worker that does not answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A delivery to make: `activity` to `inbox`, signed for `actor`."""
+
+    id: int
+    activity: Iri
+    actor: Iri
+    inbox: Iri
+    origin: str
+    attempts: int
+    created_at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    id: int
+    next_at: datetime
+    error: str
+
+
+async def put(
+    tx: Tx,
+    activity: Iri,
+    actor: Iri,
+    body: bytes,
+    inboxes: Iterable[Iri],
+    at: datetime,
+    *,
+    worker: str | None = None,
+) -> list[Job]:
+    """Owe an activity to inboxes. With `worker` the rows are leased to it at once and come back as jobs,
+    so that a post made inside the node need not be looked for."""
+    lease = {"worker": worker, "leased_until": ms(at + LEASE)} if worker else {"worker": None, "leased_until": None}
+    rows = [
+        {
+            "activity": activity,
+            "inbox": inbox,
+            "origin": origin_of(inbox),
+            "attempts": 0,
+            "created_at": ms(at),
+            "next_at": ms(at),
+            "last_error": None,
+            **lease,
+        }
+        for inbox in dict.fromkeys(inboxes)
+    ]
+    if not rows:
+        return []
+    await tx.execute(insert(tx, queue).on_conflict_do_nothing(), rows)
+    if worker is None:
+        return []
+    owed = await tx.execute(
+        select(queue.c.id, queue.c.inbox, queue.c.origin).where(
+            queue.c.activity == activity, queue.c.worker == worker, queue.c.attempts == 0
+        )
+    )
+    return [Job(row.id, activity, actor, Iri(row.inbox), row.origin, 0, at, body) for row in owed]
+
+
+async def claim(tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: int = 100) -> list[Job]:
+    """Lease rows that are due and free, oldest first, at most `per_origin` of one host: none fills the batch."""
+    free = or_(queue.c.leased_until.is_(None), queue.c.leased_until < ms(now))
+    rank = func.row_number().over(partition_by=queue.c.origin, order_by=queue.c.id).label("rank")
+    due = select(queue.c.id, rank).where(queue.c.next_at <= ms(now), free).order_by(queue.c.next_at, queue.c.id)
+    window = due.limit(limit * 4).subquery()
+    picked = select(window.c.id).where(window.c.rank <= per_origin).limit(limit)
+    ids = list((await tx.execute(picked)).scalars())
+    if not ids:
+        return []
+    if not is_sqlite(tx):  # SQLite has one writer; elsewhere another worker may be choosing the same rows
+        locked = select(queue.c.id).where(queue.c.id.in_(ids), free).with_for_update(skip_locked=True)
+        ids = list((await tx.execute(locked)).scalars())
+    await tx.execute(update(queue).where(queue.c.id.in_(ids)).values(worker=worker, leased_until=ms(now + LEASE)))
+    rows = await tx.execute(
+        select(queue, activities.c.body, activities.c.actor)
+        .join(activities, activities.c.iri == queue.c.activity)
+        .where(queue.c.id.in_(ids))
+        .order_by(queue.c.id)
+    )
+    return [
+        Job(
+            row.id,
+            Iri(row.activity),
+            Iri(row.actor),
+            Iri(row.inbox),
+            row.origin,
+            row.attempts,
+            when(row.created_at),
+            bytes(row.body),
+        )
+        for row in rows
+    ]
+
+
+async def renew(tx: Tx, ids: Sequence[int], now: datetime) -> None:
+    """Keep the lease of deliveries that take long."""
+    await tx.execute(update(queue).where(queue.c.id.in_(ids)).values(leased_until=ms(now + LEASE)))
+
+
+async def settle(tx: Tx, done: Sequence[int], retry: Sequence[Retry]) -> None:
+    """Delivered (or given up): the row goes. To be tried again: it waits, free for any worker."""
+    if done:
+        await tx.execute(delete(queue).where(queue.c.id.in_(done)))
+    for item in retry:
+        await tx.execute(
+            update(queue)
+            .where(queue.c.id == item.id)
+            .values(
+                attempts=queue.c.attempts + 1,
+                next_at=ms(item.next_at),
+                last_error=item.error[:500],
+                worker=None,
+                leased_until=None,
+            )
+        )
+
+
+async def release(tx: Tx, worker: str) -> int:
+    """Give back what a worker held when it died. How many rows."""
+    result = await tx.execute(update(queue).where(queue.c.worker == worker).values(worker=None, leased_until=None))
+    return int(result.rowcount)
+
+
+async def release_ids(tx: Tx, ids: Sequence[int]) -> None:
+    """Give back rows that were claimed and not tried."""
+    if ids:
+        await tx.execute(update(queue).where(queue.c.id.in_(ids)).values(worker=None, leased_until=None))
+
+
+async def postpone_origin(tx: Tx, origin: str, until: datetime) -> None:
+    """Nothing to this host before `until`."""
+    await tx.execute(
+        update(queue)
+        .where(queue.c.origin == origin, queue.c.next_at < ms(until), queue.c.leased_until.is_(None))
+        .values(next_at=ms(until))
+    )
+
+
+async def drop_origin(tx: Tx, origin: str) -> int:
+    """Forget what is owed to a host that is gone or dormant. How many rows went."""
+    return int((await tx.execute(delete(queue).where(queue.c.origin == origin))).rowcount)
+
+
+async def drop_inbox(tx: Tx, inbox: Iri) -> int:
+    return int((await tx.execute(delete(queue).where(queue.c.inbox == inbox))).rowcount)
+
+
+async def next_due(tx: Tx, now: datetime) -> datetime | None:
+    """When the next row comes due; None when nothing is owed."""
+    when_free = func.coalesce(queue.c.leased_until, 0)
+    at = case((queue.c.next_at > when_free, queue.c.next_at), else_=when_free)
+    value = (await tx.execute(select(func.min(at)))).scalar_one_or_none()
+    return None if value is None else max(now, when(value))
+
+
+async def waiting(tx: Tx) -> int:
+    return int((await tx.execute(select(func.count()).select_from(queue))).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A row as the owner sees it."""
+
+    activity: Iri
+    inbox: Iri
+    attempts: int
+    created_at: datetime
+    next_at: datetime
+    error: str | None
+
+
+async def overview(tx: Tx, limit: int = 50) -> list[Owed]:
+    rows = await tx.execute(select(queue).order_by(queue.c.next_at).limit(limit))
+    return [
+        Owed(Iri(row.activity), Iri(row.inbox), row.attempts, when(row.created_at), when(row.next_at), row.last_error)
+        for row in rows
+    ]

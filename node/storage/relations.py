@@ -1,0 +1,149 @@
+"""Who follows whom: the owner's follows, and the owner's followers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import delete, func, select, update
+
+from node.model import Iri
+from node.storage.dialect import Tx, ms, upsert, when
+from node.storage.schema import actors, followers, follows
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`actor` is the other one; `activity` is the Follow that began it."""
+
+    actor: Iri
+    activity: Iri
+    state: State
+    since: datetime
+
+
+# ── whom the owner follows ───────────────────────────────────────────────────────────────────
+
+
+async def start_follow(tx: Tx, actor: Iri, activity: Iri, at: datetime) -> None:
+    row = {"actor": actor, "activity": activity, "state": State.PENDING.value, "since": ms(at)}
+    await upsert(tx, follows, row)
+
+
+async def follow_of(tx: Tx, actor: Iri) -> Relation | None:
+    row = (await tx.execute(select(follows).where(follows.c.actor == actor))).one_or_none()
+    return None if row is None else Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since))
+
+
+async def settle_follow(tx: Tx, actor: Iri, state: State) -> None:
+    await tx.execute(update(follows).where(follows.c.actor == actor).values(state=state.value))
+
+
+async def end_follow(tx: Tx, actor: Iri) -> None:
+    await tx.execute(delete(follows).where(follows.c.actor == actor))
+
+
+async def followed_among(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
+    """Which of these the owner follows, with their consent."""
+    rows = await tx.execute(
+        select(follows.c.actor).where(follows.c.actor.in_(set(iris)), follows.c.state == State.ACCEPTED)
+    )
+    return {Iri(iri) for iri in rows.scalars()}
+
+
+async def list_follows(tx: Tx, state: State | None = State.ACCEPTED) -> list[Relation]:
+    query = select(follows).order_by(follows.c.since, follows.c.actor)
+    if state is not None:
+        query = query.where(follows.c.state == state)
+    rows = await tx.execute(query)
+    return [Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since)) for row in rows]
+
+
+# ── who follows the owner ────────────────────────────────────────────────────────────────────
+
+
+async def put_follower(tx: Tx, actor: Iri, activity: Iri, state: State, at: datetime) -> None:
+    """Remember a follower, or the newer Follow of a known one."""
+    row = {"actor": actor, "activity": activity, "state": state.value, "since": ms(at)}
+    await upsert(tx, followers, row, keep=("since",))
+
+
+async def follower(tx: Tx, actor: Iri) -> Relation | None:
+    row = (await tx.execute(select(followers).where(followers.c.actor == actor))).one_or_none()
+    return None if row is None else Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since))
+
+
+async def drop_follower(tx: Tx, actor: Iri) -> bool:
+    return bool((await tx.execute(delete(followers).where(followers.c.actor == actor))).rowcount)
+
+
+async def is_follower(tx: Tx, actor: Iri) -> bool:
+    found = await follower(tx, actor)
+    return found is not None and found.state is State.ACCEPTED
+
+
+async def list_followers(
+    tx: Tx, state: State = State.ACCEPTED, *, after: str = "", limit: int | None = None
+) -> list[Relation]:
+    """By IRI; `after` continues a page."""
+    query = (
+        select(followers)
+        .where(followers.c.state == state, followers.c.actor > after)
+        .order_by(followers.c.actor)
+        .limit(limit)
+    )
+    rows = await tx.execute(query)
+    return [Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since)) for row in rows]
+
+
+async def count(tx: Tx) -> tuple[int, int]:
+    """(accepted followers, accepted follows)."""
+    theirs = select(func.count()).select_from(followers).where(followers.c.state == State.ACCEPTED)
+    ours = select(func.count()).select_from(follows).where(follows.c.state == State.ACCEPTED)
+    return int((await tx.execute(theirs)).scalar_one()), int((await tx.execute(ours)).scalar_one())
+
+
+# ── where to deliver ─────────────────────────────────────────────────────────────────────────
+
+
+async def follower_inboxes(tx: Tx, *, shared: bool = True) -> list[Iri]:
+    """The inboxes that reach all accepted followers, shared ones folded (federation.md §9)."""
+    inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox) if shared else actors.c.inbox
+    rows = await tx.execute(
+        select(inbox)
+        .distinct()
+        .join(followers, followers.c.actor == actors.c.iri)
+        .where(followers.c.state == State.ACCEPTED, actors.c.gone_at.is_(None))
+    )
+    return [Iri(iri) for iri in rows.scalars()]
+
+
+async def followed_inboxes(tx: Tx) -> list[Iri]:
+    """The shared inboxes of everyone the owner follows: for profile updates."""
+    rows = await tx.execute(
+        select(func.coalesce(actors.c.shared_inbox, actors.c.inbox))
+        .distinct()
+        .join(follows, follows.c.actor == actors.c.iri)
+        .where(actors.c.gone_at.is_(None))
+    )
+    return [Iri(iri) for iri in rows.scalars()]
+
+
+async def inboxes_of(tx: Tx, iris: Iterable[Iri], *, shared: bool = False) -> list[Iri]:
+    inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox) if shared else actors.c.inbox
+    rows = await tx.execute(select(inbox).distinct().where(actors.c.iri.in_(set(iris)), actors.c.gone_at.is_(None)))
+    return [Iri(iri) for iri in rows.scalars()]
+
+
+async def forget(tx: Tx, actor: Iri) -> None:
+    """Drop both directions: the account is gone, or must be."""
+    await tx.execute(delete(followers).where(followers.c.actor == actor))
+    await tx.execute(delete(follows).where(follows.c.actor == actor))

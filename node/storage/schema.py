@@ -1,0 +1,260 @@
+"""Every table, in one file: what the node keeps, and why.
+
+Times are integers, milliseconds since 1970 in UTC. IRIs are text. `document` and `body` columns
+hold bytes exactly as they were received or sent: proofs and signatures are checked over them.
+Migrations in `migrations/versions/` build the same tables; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+HEAD = "0001"
+"""The newest migration. The node compares it with what the database says before it loads Alembic at all."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives its fast row number only to a column spelled INTEGER.
+_RowId = BigInteger().with_variant(Integer, "sqlite")
+
+profile = Table(
+    "profile",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1: one node, one owner
+    Column("handle", Text, nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("approves_followers", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("also_known_as", JSON, nullable=False),
+    Column("moved_to", Text),
+    Column("password_hash", Text),
+)
+
+actors = Table(
+    "actors",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # Snowflake: the client API's account id
+    Column("iri", Text, nullable=False, unique=True),
+    Column("host", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("summary", Text, nullable=False),  # sanitised HTML
+    Column("url", Text),
+    Column("inbox", Text, nullable=False),
+    Column("shared_inbox", Text),
+    Column("outbox", Text),
+    Column("followers", Text),
+    Column("following", Text),
+    Column("featured", Text),
+    Column("icon", Text),
+    Column("image", Text),
+    Column("fields", JSON, nullable=False),
+    Column("locked", Boolean, nullable=False),
+    Column("discoverable", Boolean, nullable=False),
+    Column("bot", Boolean, nullable=False),
+    Column("published", BigInteger),
+    Column("also_known_as", JSON, nullable=False),
+    Column("moved_to", Text),
+    Column("webfinger", Text),  # the handle that its domain confirmed, when it is not the id's host
+    Column("implements", JSON, nullable=False),
+    Column("document", LargeBinary),  # as received
+    Column("fetched_at", BigInteger, nullable=False),
+    Column("gone_at", BigInteger),  # its server said 410, or it deleted itself
+)
+Index("ix_actors_host_username", actors.c.host, actors.c.username)
+
+keys = Table(
+    "keys",
+    metadata,
+    # One key id can name two keys in its life (an RSA key replaced under `#main-key`): both are kept.
+    Column("id", Text, primary_key=True),
+    Column("material", Text, primary_key=True),  # SPKI PEM, or Multikey
+    Column("owner", Text, nullable=False, index=True),
+    Column("kind", Text, nullable=False),  # rsa | ed25519
+    Column("since", BigInteger, nullable=False),
+    Column("trust", Text, nullable=False),  # first_use | compared | continuity
+    Column("state", Text, nullable=False),  # pinned | changed | retired
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # Snowflake of `published`, never in the future
+    Column("iri", Text, nullable=False, unique=True),
+    Column("author_id", BigInteger, ForeignKey("actors.id"), nullable=False),
+    Column("own", Boolean, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("visibility", Text, nullable=False),
+    Column("published", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("updated", BigInteger),
+    Column("url", Text),
+    Column("in_reply_to", Text, index=True),
+    Column("context", Text),
+    Column("content", Text, nullable=False),  # sanitised HTML
+    Column("summary", Text, nullable=False),
+    Column("sensitive", Boolean, nullable=False),
+    Column("language", Text),
+    Column("audience", JSON, nullable=False),  # [to, cc]
+    Column("mentions", JSON, nullable=False),
+    Column("hashtags", JSON, nullable=False),
+    Column("attachments", JSON, nullable=False),
+    Column("source", Text),
+    Column("document", LargeBinary),  # own notes: the exact signed bytes that are served and delivered
+    Column("activity", Text),  # what carried it here: the row of `activities` that is its evidence
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("key_id", Text),
+    Column("key", Text),
+    Column("key_since", BigInteger),
+    Column("key_trust", Text),
+    Column("signed_at", BigInteger),
+)
+Index("ix_notes_author_id_id", notes.c.author_id, notes.c.id)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    # Notes that were deleted, ours and theirs: a Create that comes late (or again) stays refused.
+    Column("iri", Text, primary_key=True),
+    Column("author", Text, nullable=False),
+    Column("former_type", Text, nullable=False),
+    Column("deleted_at", BigInteger, nullable=False),
+    Column("public", Boolean, nullable=False),  # only then does its address answer 410 instead of 404
+)
+
+home = Table(
+    "home",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # the note's id
+    Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("actor_id", BigInteger, nullable=False, index=True),  # who brought it here
+)
+
+activities = Table(
+    "activities",
+    metadata,
+    # The log, the guard against replays, and the evidence for what others wrote.
+    Column("iri", Text, primary_key=True),
+    Column("direction", Text, nullable=False),  # in | out
+    Column("actor", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("object", Text),
+    Column("at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("headers", JSON),  # the signature headers, and what they cover, as received
+    Column("key_id", Text),
+    Column("key", Text),
+)
+Index("ix_activities_object", activities.c.object)
+
+follows = Table(
+    "follows",
+    metadata,
+    Column("actor", Text, primary_key=True),  # whom the owner follows
+    Column("activity", Text, nullable=False),  # our Follow; only an answer to it counts
+    Column("state", Text, nullable=False),  # pending | accepted | rejected
+    Column("since", BigInteger, nullable=False),
+)
+
+followers = Table(
+    "followers",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("activity", Text, nullable=False),  # their Follow, embedded in our Accept
+    Column("state", Text, nullable=False),  # pending | accepted
+    Column("since", BigInteger, nullable=False),
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    # One row per activity and inbox still owed. Rows go when they are settled; no key is ever in one.
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("activity", Text, ForeignKey("activities.iri", ondelete="CASCADE"), nullable=False),
+    Column("inbox", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False),
+    Column("worker", Text),  # who holds it now …
+    Column("leased_until", BigInteger),  # … and until when, should that worker die
+    Column("last_error", Text),
+    UniqueConstraint("activity", "inbox"),
+)
+Index("ix_queue_next_at", queue.c.next_at)
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    # Activities that were accepted and could not be applied at once: tried again, then parked with the reason.
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("activity", Text, nullable=False, unique=True),
+    Column("actor", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger),  # null: parked
+    Column("last_error", Text),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("dialect", Text),  # cavage | rfc9421: what it last took, spoke or advertised
+    Column("algorithm", Text),  # rsa | ed25519
+    Column("learned_at", BigInteger),
+    Column("how", Text),  # advertised | spoke | worked
+    Column("failing_since", BigInteger),  # first failure without a success since
+    Column("failures", Integer, nullable=False),
+    Column("next_at", BigInteger),  # nothing is tried before
+    Column("dormant", Boolean, nullable=False),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    # What was refused, for the owner to read. Bounded: the oldest go.
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("actor", Text),
+    Column("code", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("times", Integer, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the token, hex; the token itself is never kept
+    Column("label", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,177 @@
+"""Open the database, read from it, write to it: SQLite in one file, or PostgreSQL by changing one URL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from node.errors import StoreError
+from node.storage.dialect import Tx
+from node.storage.schema import HEAD
+
+BUSY_MS = 5_000
+"""How long a writer waits for another process's transaction before it gives up."""
+
+READERS = 4
+
+
+class Store:
+    """One database. `read()` gives a consistent view, `write()` the one transaction that may write.
+
+    Writes of this process queue up behind one lock and take SQLite's own lock at their start
+    (BEGIN IMMEDIATE), so a transaction that began can finish: with a plain BEGIN, concurrent
+    read-then-write transactions lose to "database is locked" in spite of any time-out.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._lock = asyncio.Lock()
+        if self.is_sqlite:
+            self._writer = _sqlite_engine(self.url, pool_size=1, begin="BEGIN IMMEDIATE")
+            self._reader = _sqlite_engine(self.url, pool_size=READERS, begin="BEGIN")
+        else:
+            self._writer = self._reader = create_async_engine(self.url, pool_size=READERS + 1, pool_pre_ping=True)
+
+    @property
+    def path(self) -> Path | None:
+        """The file, when there is one."""
+        return Path(self.url.database) if self.is_sqlite and self.url.database else None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        with _translated(self.url):
+            async with self._reader.connect() as tx, tx.begin():
+                yield tx
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        with _translated(self.url):
+            async with self._lock, self._writer.begin() as tx:
+                yield tx
+
+    async def version(self) -> str | None:
+        """The migration the database stands at; None when it is empty."""
+        async with self.read() as tx:
+            there = await tx.run_sync(lambda sync: sync.dialect.has_table(sync, "alembic_version"))
+            if not there:
+                return None
+            return (await tx.execute(text("SELECT version_num FROM alembic_version"))).scalar_one_or_none()
+
+    async def is_current(self) -> bool:
+        return await self.version() == HEAD
+
+    async def foreign_changes(self) -> int:
+        """A number that changes when another process wrote (SQLite); cheap enough to ask four times a second.
+
+        PRAGMA data_version, seen from the one connection that writes here, ignores that connection's own commits.
+        """
+        if not self.is_sqlite:
+            return -1
+        with _translated(self.url):
+            async with self._lock, self._writer.connect() as connection:
+                # No transaction: this must not take the write lock.
+                bare = (await connection.get_raw_connection()).driver_connection
+                assert bare is not None
+                async with bare.execute("PRAGMA data_version") as cursor:
+                    return int((await cursor.fetchone())[0])
+
+    async def check(self) -> list[str]:
+        """What SQLite's own integrity check complains of; empty when all is well."""
+        if not self.is_sqlite:
+            return []
+        async with self.read() as tx:
+            lines = (await tx.exec_driver_sql("PRAGMA quick_check(10)")).scalars().all()
+            broken = (await tx.exec_driver_sql("PRAGMA foreign_key_check")).all()
+        return [str(line) for line in lines if line != "ok"] + [f"dangling reference in {row[0]}" for row in broken]
+
+    async def close(self) -> None:
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+def sqlite_url(path: Path) -> str:
+    return URL.create("sqlite+aiosqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def _url(text_: str) -> URL:
+    try:
+        url = make_url(text_)
+    except ArgumentError:
+        raise StoreError(
+            "the database URL is not one", hint="an example of a right one: postgresql://user@localhost/cuicui"
+        ) from None
+    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    name = driver.get(url.drivername.partition("+")[0])
+    if name is None:
+        raise StoreError(
+            f"no support for a database of kind {url.drivername!r}", hint="use sqlite:///FILE or postgresql://…"
+        )
+    return url.set(drivername=name)
+
+
+def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_MS / 1000},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA cache_size=-8192")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+_SAYINGS = (
+    ("disk is full", "the disk is full", "free some space; nothing that was answered is lost"),
+    ("no space left", "the disk is full", "free some space; nothing that was answered is lost"),
+    ("readonly", "the database cannot be written", "check the owner and the permissions of its directory"),
+    ("locked", "the database is locked by another program", "stop the other program and try again"),
+    ("malformed", "the database is damaged", "restore the newest snapshot or backup; see: cuicui doctor"),
+    ("not a database", "the file is not a database", "restore the newest snapshot or backup; see: cuicui doctor"),
+    ("disk i/o error", "the disk gave an error", "check the disk and the free space"),
+    ("unable to open", "the database file cannot be opened", "check that its directory exists and is yours"),
+    ("no such table", "the database has no tables of ours", "run: cuicui init"),
+    ("connect", "the database server does not answer", "check CUICUI_DATABASE_URL and that the server runs"),
+)
+
+
+@contextmanager
+def _translated(url: URL) -> Iterator[None]:
+    """Foreign exceptions do not leave this package (style.md §8)."""
+    try:
+        yield
+    except DBAPIError as error:
+        said = str(error.orig).lower()
+        name = url.database or str(url.host)
+        for sign, message, hint in _SAYINGS:
+            if sign in said:
+                raise StoreError(f"{message}: {name}", hint=hint) from error
+        raise StoreError(f"the database refused: {error.orig}") from error
+    except (SQLAlchemyError, ConnectionError) as error:
+        raise StoreError(f"the database refused: {error}") from error
