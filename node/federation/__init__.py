@@ -1,0 +1,1 @@
+"""Server to server: what goes between this node and the others."""

@@ -1,0 +1,338 @@
+"""The one front for both signature dialects: read(), verify(), sign(), and which dialect to speak. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from urllib.parse import quote
+
+import idna
+
+from keys import Identity, TransportKey
+from node.errors import BadSignature, Reason, Refused, Unreachable
+from node.federation import cavage, rfc9421
+from node.federation import claim as claims
+from node.federation.claim import Claim, Dialect, Incoming
+from node.model import Iri, KeyKind, KnownKey, Signed
+
+__all__ = [
+    "Claim",
+    "Dialect",
+    "Incoming",
+    "Memory",
+    "Signer",
+    "Target",
+    "body_digest",
+    "choose",
+    "may_knock_again",
+    "other",
+    "read",
+    "sign",
+    "split",
+    "verify",
+]
+
+
+# ── in ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def read(request: Incoming, *, base_url: str, now: datetime) -> Claim:
+    """Who claims to have signed this request: everything checked that needs no key.
+
+    `base_url` is this node's public address, the only host a request may be meant for. Where a
+    Signature-Input header is present only RFC 9421 is read: the `Signature` header means something
+    else in each dialect, and the weaker reading is never a way out. Raises Refused.
+    """
+    if not request.target.startswith("/"):
+        raise Refused(Reason.UNCOVERED_TARGET, f"the request target is not a path: {request.target[:60]!r}")
+    fields = claims.fields_of(request.headers)
+    if "signature-input" in fields:
+        return rfc9421.read(request, fields, base_url=base_url, now=now)
+    return cavage.read(request, fields, base_url=base_url, now=now)
+
+
+def verify(claim: Claim, key: KnownKey, body: bytes) -> Signed:
+    """The only maker of Signed: this key made this signature over this request.
+
+    The kind of the key decides the algorithm; a claim that names another one, or one we do not
+    know, is refused (no algorithm confusion). Raises Refused(WRONG_SIGNATURE).
+    """
+    if claim.key_id != key.id:
+        raise _wrong(claim, f"the claim names another key than {key.id}")
+    if body is not claim.body and body != claim.body:
+        raise _wrong(claim, "this is not the body that was read")
+    if claim.algorithm not in _ALGORITHMS[claim.dialect, key.kind]:
+        raise _wrong(claim, f"the algorithm {claim.algorithm!r} is none for a key of kind {key.kind}")
+    for base in claim.bases:
+        try:
+            key.public.verify(claim.signature, base)
+        except BadSignature:
+            continue
+        return Signed(
+            actor=key.owner,
+            key=key,
+            body=body,
+            dialect=claim.dialect,
+            created=claim.created,
+            headers=claim.headers,
+        )
+    raise _wrong(claim, "the signature does not hold over this request")
+
+
+_ALGORITHMS: dict[tuple[Dialect, KeyKind], frozenset[str | None]] = {
+    # hs2019 means "as the key says" (draft-cavage-12 §E.2); GoToSocial writes it for RSA, Mitra for Ed25519.
+    ("cavage", KeyKind.RSA): frozenset({None, "rsa-sha256", "hs2019"}),
+    ("cavage", KeyKind.ED25519): frozenset({None, "ed25519", "hs2019"}),
+    ("rfc9421", KeyKind.RSA): frozenset({None, "rsa-v1_5-sha256"}),
+    ("rfc9421", KeyKind.ED25519): frozenset({None, "ed25519"}),
+}
+
+
+def _wrong(claim: Claim, why: str) -> Refused:
+    return Refused(
+        Reason.WRONG_SIGNATURE,
+        f"signature by {claim.key_id} ({claim.dialect}): {why}",
+        hint="Sign the request as it is sent, with the key that the actor document lists now.",
+    )
+
+
+# ── out ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A key of ours and the id under which others find it."""
+
+    key_id: Iri
+    key: Identity | TransportKey
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address taken apart the way it goes on the wire."""
+
+    url: str
+    """ASCII, without fragment: what is dialled, byte for byte."""
+    scheme: str
+    host: str
+    """The Host header: lower case, default port left out."""
+    path: str
+    """Path and query."""
+
+
+def sign(
+    dialect: str,
+    signer: Signer,
+    method: str,
+    url: str,
+    *,
+    body: bytes | None,
+    now: datetime,
+    content_type: str | None = None,
+    accept: str | None = None,
+    with_query: bool = True,
+    digest: str | None = None,
+) -> dict[str, str]:
+    """Every header to send, Host and Date included, signed.
+
+    `digest` is body_digest(body) when the caller already has it (a fan-out computes it once).
+    `with_query=False` leaves the query out of cavage's (request-target), for servers that verify
+    it so. Raises Unreachable(bad_url) when `url` is no http(s) address.
+    """
+    target = split(url)
+    headers = {"Host": target.host, "Date": _http_date(int(now.timestamp()))}
+    if accept is not None:
+        headers["Accept"] = accept
+    if body is not None:
+        digest = digest or body_digest(body)
+        if content_type is not None:
+            headers["Content-Type"] = content_type
+    if dialect == "rfc9421":
+        _sign_rfc9421(headers, signer, method, target, digest if body is not None else None, now)
+    elif dialect == "cavage":
+        _sign_cavage(headers, signer, method, target, digest if body is not None else None, with_query)
+    else:
+        raise ValueError(f"no such dialect: {dialect!r}")
+    return headers
+
+
+def body_digest(body: bytes) -> str:
+    """base64(SHA-256(body)): what sign() takes as `digest`."""
+    return claims.to_base64(hashlib.sha256(body).digest())
+
+
+def _sign_cavage(
+    headers: dict[str, str], signer: Signer, method: str, target: Target, digest: str | None, with_query: bool
+) -> None:
+    path = target.path if with_query else target.path.partition("?")[0]
+    pairs = [
+        ("(request-target)", f"{method.lower()} {path}"),
+        ("host", target.host),
+        ("date", headers["Date"]),
+    ]
+    if digest is not None:
+        headers["Digest"] = f"SHA-256={digest}"
+        pairs.append(("digest", headers["Digest"]))
+        if "Content-Type" in headers:
+            pairs.append(("content-type", headers["Content-Type"]))
+    elif "Accept" in headers:
+        pairs.append(("accept", headers["Accept"]))
+    algorithm = "rsa-sha256" if isinstance(signer.key, TransportKey) else "hs2019"
+    signature = signer.key.sign(cavage.signing_string(pairs))
+    headers["Signature"] = cavage.header(
+        signer.key_id, algorithm, " ".join([name for name, _ in pairs]), claims.to_base64(signature)
+    )
+
+
+def _sign_rfc9421(
+    headers: dict[str, str], signer: Signer, method: str, target: Target, digest: str | None, now: datetime
+) -> None:
+    lines = [f'"@method": {method}', f'"@target-uri": {target.url}']
+    components: tuple[str, ...] = ("@method", "@target-uri")
+    if digest is not None:
+        headers["Content-Digest"] = f"sha-256=:{digest}:"
+        lines.append(f'"content-digest": {headers["Content-Digest"]}')
+        components = ("@method", "@target-uri", "content-digest")
+    algorithm = "rsa-v1_5-sha256" if isinstance(signer.key, TransportKey) else "ed25519"
+    text = rfc9421.parameters_text(components, int(now.timestamp()), signer.key_id, algorithm)
+    lines.append(f'"@signature-params": {text}')
+    signature = signer.key.sign("\n".join(lines).encode("ascii"))
+    headers["Signature-Input"] = f"sig1={text}"
+    headers["Signature"] = f"sig1=:{claims.to_base64(signature)}:"
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@lru_cache(maxsize=64)
+def _http_date(epoch: int) -> str:
+    """IMF-fixdate (RFC 9110 §5.6.7), in English whatever the locale."""
+    when = datetime.fromtimestamp(epoch, UTC)
+    return f"{_DAYS[when.weekday()]}, {when:%d} {_MONTHS[when.month - 1]} {when:%Y %H:%M:%S} GMT"
+
+
+# RFC 3986 §2.2–2.3, with "%", and five more characters that real addresses carry unescaped.
+_IN_PATH = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:/?[]@!$&'()*+,;=%^`{|}")
+_IN_HOST = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
+_IN_LITERAL = frozenset("0123456789abcdef:.")
+_SAFE = "".join(sorted(_IN_PATH))
+MAX_URL = 4096
+
+
+@lru_cache(maxsize=8192)
+def split(url: str) -> Target:
+    """Take an http(s) address apart, once and for all: signing, dialling and comparing use this reading.
+
+    Strict where parsers differ (userinfo, backslash, blanks, control characters, an empty host):
+    raises Unreachable(bad_url).
+    """
+    head, mark, rest = url.partition("://")
+    scheme = head.lower()
+    if not mark or scheme not in ("https", "http") or len(url) > MAX_URL:
+        raise _bad_url(url, "only http(s) addresses can be asked")
+    rest = rest.partition("#")[0]
+    end = min((at for at in (rest.find("/"), rest.find("?"), rest.find("\\")) if at >= 0), default=len(rest))
+    authority, path = rest[:end], rest[end:]
+    if not path.startswith("/"):
+        path = "/" + path
+    if not _IN_PATH.issuperset(path):
+        if not path.isprintable() or any(c in path for c in ' \\<>"'):
+            raise _bad_url(url, "there is a character in it that no address has")
+        try:
+            path = quote(path, safe=_SAFE)
+        except UnicodeEncodeError:
+            raise _bad_url(url, "there is a character in it that no address has") from None
+    host = _authority(url, authority, scheme)
+    return Target(url=f"{scheme}://{host}{path}", scheme=scheme, host=host, path=path)
+
+
+def _authority(url: str, authority: str, scheme: str) -> str:
+    """Host and non-default port, in the one spelling we use."""
+    if authority.startswith("["):
+        literal, bracket, after = authority[1:].partition("]")
+        host, colon, port = f"[{literal.lower()}]", after[:1], after[1:]
+        fine = bool(bracket and literal) and _IN_LITERAL.issuperset(literal.lower()) and colon in ("", ":")
+    else:
+        name, colon, port = authority.partition(":")
+        host = name.lower()
+        if not host.isascii():
+            try:
+                host = idna.encode(name, uts46=True).decode("ascii")
+            except (idna.IDNAError, UnicodeError):
+                raise _bad_url(url, "its host is not a name") from None
+        fine = bool(host) and _IN_HOST.issuperset(host) and host[0] != "." and ".." not in host
+    if not fine or (colon and not port) or len(host) > 255:
+        raise _bad_url(url, "its host is not a name or an address")
+    if not port:
+        return host
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) <= 65535):
+        raise _bad_url(url, "its port is not a port")
+    number = int(port)
+    return host if number == (443 if scheme == "https" else 80) else f"{host}:{number}"
+
+
+def _bad_url(url: str, why: str) -> Unreachable:
+    return Unreachable(f"cannot ask {url[:200]!r}: {why}", code="bad_url")
+
+
+# ── which dialect to speak (http-signatures.md §5) ───────────────────────────────────────────
+
+RFC9421_HREF = "https://datatracker.ietf.org/doc/html/rfc9421"
+ED25519_HREF = "https://datatracker.ietf.org/doc/html/rfc9421#name-eddsa-using-curve-edwards25"
+"""What an actor's `generator.implements` says (FEP-844e)."""
+
+FORGET_AFTER = timedelta(days=30)
+KNOCK_AGAIN_AFTER = timedelta(hours=1)
+KNOCK_PAUSE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What an origin was last known to speak. `how`: advertised, spoke or worked."""
+
+    dialect: Dialect
+    algorithm: KeyKind
+    learned_at: datetime
+    how: str
+
+
+def choose(
+    remembered: Memory | None, advertised: tuple[str, ...] | list[str], is_cuicui: bool, now: datetime
+) -> tuple[Dialect, KeyKind]:
+    """The dialect to try first, and the kind of key to sign with.
+
+    What worked wins over what is advertised; when nothing is known it is cavage with RSA, the only
+    scheme that every server verifies.
+    """
+    if remembered is not None and now - remembered.learned_at > FORGET_AFTER:
+        remembered = None
+    if remembered is not None and remembered.how == "worked":
+        return remembered.dialect, remembered.algorithm
+    if is_cuicui or ED25519_HREF in advertised:
+        return "rfc9421", KeyKind.ED25519
+    if RFC9421_HREF in advertised:
+        return "rfc9421", KeyKind.RSA
+    if remembered is not None:
+        return remembered.dialect, remembered.algorithm
+    return "cavage", KeyKind.RSA
+
+
+def other(dialect: Dialect) -> tuple[Dialect, KeyKind]:
+    """What to knock with the second time: the other dialect, with the key everybody can find."""
+    return ("rfc9421" if dialect == "cavage" else "cavage"), KeyKind.RSA
+
+
+def may_knock_again(status: int, remembered: Memory | None, last_knock: datetime | None, now: datetime) -> bool:
+    """Whether to try the other dialect at once after this answer.
+
+    Only after 400 or 401, only when we have not learned within the hour what this origin speaks (a
+    peer that merely blocks us is not to cost two requests each time), at most once a minute.
+    """
+    if status not in (400, 401):
+        return False
+    if remembered is not None and now - remembered.learned_at <= KNOCK_AGAIN_AFTER:
+        return False
+    return last_knock is None or now - last_knock >= KNOCK_PAUSE
