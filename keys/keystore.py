@@ -143,9 +143,14 @@ def _read(path: Path) -> bytes:
         raise KeyFileError(f"there is no key at {path}", hint="Create one with: cuicui init, or restore it.") from None
     except OSError as error:
         raise KeyFileError(f"cannot open {path}: {error.strerror}", hint="It must be a plain file of yours.") from None
-    with open(handle, "rb") as stream:
-        _check_private(path, os.fstat(stream.fileno()))
-        data = stream.read(_MAX_FILE + 1)
+    try:
+        _check_private(path, os.fstat(handle))
+        with open(handle, "rb", closefd=False) as stream:
+            data = stream.read(_MAX_FILE + 1)
+    except OSError as error:
+        raise KeyFileError(f"cannot read {path}: {error.strerror}", hint="Restore it from your backup.") from None
+    finally:
+        os.close(handle)
     if len(data) > _MAX_FILE:
         raise KeyFileError(f"{path} is too large for a key file", hint="Restore it from your backup.")
     return data

@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-import jcs
+import jcs  # type: ignore[import-untyped]
 import pytest
 import rfc8785
 from hypothesis import given
