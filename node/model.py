@@ -383,13 +383,6 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
-class Refetch:
-    """Fetch this actor again from its origin, after the transaction."""
-
-    actor: Iri
-
-
-@dataclass(frozen=True, slots=True)
 class Tell:
     """Say inside the process that something happened: (`note`, id), (`follow`, actor) …"""
 
@@ -397,4 +390,4 @@ class Tell:
     subject: str
 
 
-Effect = Deliver | Refetch | Tell
+Effect = Deliver | Tell

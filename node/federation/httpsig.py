@@ -29,6 +29,7 @@ __all__ = [
     "may_knock_again",
     "other",
     "read",
+    "recall",
     "sign",
     "split",
     "verify",
@@ -79,6 +80,11 @@ def verify(claim: Claim, key: KnownKey, body: bytes) -> Signed:
             headers=claim.headers,
         )
     raise _wrong(claim, "the signature does not hold over this request")
+
+
+def recall(key: KnownKey, body: bytes, headers: tuple[tuple[str, str], ...], received_at: datetime) -> Signed:
+    """What verify() made when it arrived, read back from our own store, where only verified bytes are put."""
+    return Signed(actor=key.owner, key=key, body=body, dialect="stored", created=received_at, headers=headers)
 
 
 _ALGORITHMS: dict[tuple[Dialect, KeyKind], frozenset[str | None]] = {

@@ -58,6 +58,11 @@ async def known(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
     return {Iri(iri) for iri in rows.scalars()}
 
 
+async def use_up(tx: Tx, iri: Iri, actor: Iri, at: datetime) -> None:
+    """Mark an id as seen although the activity never came: it was undone first."""
+    await record_many(tx, [Logged(iri, "in", actor, "Undone", None, at, b"")])
+
+
 async def get(tx: Tx, iri: Iri) -> Logged | None:
     row = (await tx.execute(select(activities).where(activities.c.iri == iri))).one_or_none()
     return None if row is None else _logged(row)

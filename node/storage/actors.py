@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Iri, KeyKind, KeyState, KnownKey, ProfileField, Trust, host_of
@@ -141,6 +141,26 @@ async def mark_gone(tx: Tx, iri: Iri, at: datetime) -> None:
 async def ids_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, int]:
     rows = await tx.execute(select(actors.c.iri, actors.c.id).where(actors.c.iri.in_(set(iris))))
     return {Iri(iri): identifier for iri, identifier in rows}
+
+
+async def inboxes(tx: Tx, iris: Iterable[Iri], *, shared: bool = False) -> list[Iri]:
+    """Where to reach these accounts, each inbox once; those that are gone are left out."""
+    inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox) if shared else actors.c.inbox
+    rows = await tx.execute(select(inbox).distinct().where(actors.c.iri.in_(set(iris)), actors.c.gone_at.is_(None)))
+    return [Iri(iri) for iri in rows.scalars()]
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What storing somebody's posts needs to know of them."""
+
+    id: int
+    followers: Iri | None
+
+
+async def briefs(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Brief]:
+    rows = await tx.execute(select(actors.c.iri, actors.c.id, actors.c.followers).where(actors.c.iri.in_(set(iris))))
+    return {Iri(row.iri): Brief(row.id, _iri(row.followers)) for row in rows}
 
 
 async def many(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, KnownActor]:

@@ -61,3 +61,17 @@ async def put(tx: Tx, host: Host) -> None:
             "dormant": host.dormant,
         },
     )
+
+
+async def learn(tx: Tx, origin: str, dialect: str, algorithm: str, how: str, at: datetime) -> None:
+    """Remember what signatures a server takes; its failures stay as they are."""
+    row = {
+        "origin": origin,
+        "dialect": dialect,
+        "algorithm": algorithm,
+        "learned_at": ms_or_none(at),
+        "how": how,
+        "failures": 0,
+        "dormant": False,
+    }
+    await upsert(tx, hosts, row, keep=("failures", "dormant"))

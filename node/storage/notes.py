@@ -30,6 +30,7 @@ class NewNote:
     authorship: Authorship
     activity: Iri | None
     own: bool = False
+    for_owner: bool = False
     document: bytes | None = None
 
 
@@ -98,6 +99,7 @@ def _row(new: NewNote) -> dict[str, Any]:
         "iri": note.iri,
         "author_id": new.author_id,
         "own": new.own,
+        "for_owner": new.for_owner,
         "type": note.type,
         "visibility": new.visibility.value,
         "published": ms(new.published),
@@ -237,6 +239,12 @@ async def replies(tx: Tx, iri: Iri, *, only_open: bool = True, after: int = 0, l
         query = query.where(notes.c.visibility.in_(OPEN))
     rows = await tx.execute(query.order_by(notes.c.id).limit(limit))
     return [to_post(row) for row in rows]
+
+
+async def count_replies(tx: Tx, iri: Iri) -> int:
+    """How many open answers to a note we know of."""
+    query = select(func.count()).select_from(notes).where(notes.c.in_reply_to == iri, notes.c.visibility.in_(OPEN))
+    return int((await tx.execute(query)).scalar_one())
 
 
 async def count_own(tx: Tx) -> int:

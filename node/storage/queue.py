@@ -35,6 +35,7 @@ class Retry:
     id: int
     next_at: datetime
     error: str
+    tried: bool = True
 
 
 async def put(
@@ -125,7 +126,7 @@ async def settle(tx: Tx, done: Sequence[int], retry: Sequence[Retry]) -> None:
             update(queue)
             .where(queue.c.id == item.id)
             .values(
-                attempts=queue.c.attempts + 1,
+                attempts=queue.c.attempts + int(item.tried),
                 next_at=ms(item.next_at),
                 last_error=item.error[:500],
                 worker=None,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Table, delete, func, select, update
 
 from node.model import Iri
 from node.storage.dialect import Tx, ms, upsert, when
@@ -104,6 +104,30 @@ async def list_followers(
     return [Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since)) for row in rows]
 
 
+# ── as the public collections show them ──────────────────────────────────────────────────────
+
+Mark = tuple[datetime, Iri]
+"""Where a page ended: the last relation's beginning, and its actor."""
+
+
+async def newest_followers(tx: Tx, *, before: Mark | None = None, limit: int = 40) -> list[Relation]:
+    return await _newest(tx, followers, before, limit)
+
+
+async def newest_follows(tx: Tx, *, before: Mark | None = None, limit: int = 40) -> list[Relation]:
+    return await _newest(tx, follows, before, limit)
+
+
+async def _newest(tx: Tx, table: Table, before: Mark | None, limit: int) -> list[Relation]:
+    """Accepted relations, newest first: the order ActivityPub §5 asks of a collection."""
+    query = select(table).where(table.c.state == State.ACCEPTED)
+    if before is not None:
+        since, actor = ms(before[0]), before[1]
+        query = query.where((table.c.since < since) | ((table.c.since == since) & (table.c.actor < actor)))
+    rows = await tx.execute(query.order_by(table.c.since.desc(), table.c.actor.desc()).limit(limit))
+    return [Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since)) for row in rows]
+
+
 async def count(tx: Tx) -> tuple[int, int]:
     """(accepted followers, accepted follows)."""
     theirs = select(func.count()).select_from(followers).where(followers.c.state == State.ACCEPTED)
@@ -134,12 +158,6 @@ async def followed_inboxes(tx: Tx) -> list[Iri]:
         .join(follows, follows.c.actor == actors.c.iri)
         .where(actors.c.gone_at.is_(None))
     )
-    return [Iri(iri) for iri in rows.scalars()]
-
-
-async def inboxes_of(tx: Tx, iris: Iterable[Iri], *, shared: bool = False) -> list[Iri]:
-    inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox) if shared else actors.c.inbox
-    rows = await tx.execute(select(inbox).distinct().where(actors.c.iri.in_(set(iris)), actors.c.gone_at.is_(None)))
     return [Iri(iri) for iri in rows.scalars()]
 
 

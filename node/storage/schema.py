@@ -106,6 +106,7 @@ notes = Table(
     Column("iri", Text, nullable=False, unique=True),
     Column("author_id", BigInteger, ForeignKey("actors.id"), nullable=False),
     Column("own", Boolean, nullable=False),
+    Column("for_owner", Boolean, nullable=False),  # addressed to, mentions, or answers the owner
     Column("type", Text, nullable=False),
     Column("visibility", Text, nullable=False),
     Column("published", BigInteger, nullable=False),
@@ -134,6 +135,7 @@ notes = Table(
     Column("signed_at", BigInteger),
 )
 Index("ix_notes_author_id_id", notes.c.author_id, notes.c.id)
+Index("ix_notes_for_owner_id", notes.c.for_owner, notes.c.id)
 
 tombstones = Table(
     "tombstones",

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
@@ -175,3 +175,10 @@ def _translated(url: URL) -> Iterator[None]:
         raise StoreError(f"the database refused: {error.orig}") from error
     except (SQLAlchemyError, ConnectionError) as error:
         raise StoreError(f"the database refused: {error}") from error
+
+
+def is_trouble(error: BaseException) -> bool:
+    """Whether the database itself failed (full, locked, gone), rather than one statement that it did not like."""
+    if isinstance(error, StoreError | OperationalError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Select, delete, select
+from sqlalchemy import Column, Select, delete, literal, select
 
-from node.model import Iri, Post
+from node.model import Iri, Post, Visibility
 from node.storage.dialect import Tx
 from node.storage.notes import OPEN, posts, to_post
 from node.storage.schema import activities, actors, home, notes
@@ -21,6 +21,11 @@ async def home_posts(tx: Tx, *, before: int | None = None, after: int | None = N
     return await _page(tx, query, home.c.id, before, after, limit)
 
 
+async def mentions(tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE) -> list[Post]:
+    """What was said to the owner, by whomever."""
+    return await _page(tx, posts().where(notes.c.for_owner), notes.c.id, before, after, limit)
+
+
 async def own_posts(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, only_open: bool = True
 ) -> list[Post]:
@@ -31,18 +36,62 @@ async def own_posts(
     return await _page(tx, query, notes.c.id, before, after, limit)
 
 
-async def outbox(tx: Tx, *, before: int | None = None, limit: int = PAGE) -> list[tuple[int, bytes]]:
-    """The Create activities of public and unlisted notes, exactly as they were delivered, with the notes' numbers."""
+async def profile_posts(tx: Tx, *, before: int | None = None, limit: int = PAGE, tag: str | None = None) -> list[Post]:
+    """The owner's public posts, as the profile page lists them; only those with a hashtag, if one is given."""
+    query = posts().where(notes.c.own, notes.c.visibility == Visibility.PUBLIC.value)
+    if tag is None:
+        return await _page(tx, query, notes.c.id, before, None, limit)
+    wanted, found = tag.casefold(), list[Post]()
+    while len(found) < limit:  # the owner writes with one hand: no table of hashtags is needed for that
+        page = await _page(tx, query, notes.c.id, before, None, MOST)
+        found += (post for post in page if wanted in map(str.casefold, post.note.hashtags))
+        if len(page) < MOST:
+            break
+        before = page[-1].id
+    return found[:limit]
+
+
+THREAD_DEPTH = 32
+
+
+async def thread(tx: Tx, root: Iri, *, limit: int = MOST) -> list[Post]:
+    """The open posts below one, answers to answers included, oldest first. A closed post hides what is below it."""
+    below = (
+        select(notes.c.id, notes.c.iri, literal(1).label("depth"))
+        .where(notes.c.in_reply_to == root, notes.c.visibility.in_(OPEN))
+        .limit(limit)
+        .cte("below", recursive=True)
+    )
+    deeper = (
+        select(notes.c.id, notes.c.iri, below.c.depth + 1)
+        .join(below, notes.c.in_reply_to == below.c.iri)
+        .where(notes.c.visibility.in_(OPEN), below.c.depth < THREAD_DEPTH)
+    )
+    whole = below.union(deeper)
+    query = posts().where(notes.c.id.in_(select(whole.c.id))).order_by(notes.c.id).limit(limit)
+    return [to_post(row) for row in await tx.execute(query)]
+
+
+async def outbox(
+    tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE
+) -> list[tuple[int, bytes]]:
+    """The activities of public and unlisted notes, exactly as they were delivered, with the notes' numbers.
+
+    Newest first. `before` gives the page below a note; `after` the page right above it.
+    """
     query = (
         select(notes.c.id, activities.c.body)
         .join(activities, activities.c.iri == notes.c.activity)
         .where(notes.c.own, notes.c.visibility.in_(OPEN))
-        .order_by(notes.c.id.desc())
+        .order_by(notes.c.id.desc() if after is None else notes.c.id)
         .limit(min(limit, MOST))
     )
     if before is not None:
         query = query.where(notes.c.id < before)
-    return [(row.id, bytes(row.body)) for row in await tx.execute(query)]
+    if after is not None:
+        query = query.where(notes.c.id > after)
+    found = [(int(row.id), bytes(row.body)) for row in await tx.execute(query)]
+    return sorted(found, reverse=True)
 
 
 async def _page(

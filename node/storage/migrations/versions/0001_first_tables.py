@@ -163,6 +163,7 @@ def upgrade() -> None:
         sa.Column("iri", sa.Text(), nullable=False),
         sa.Column("author_id", sa.BigInteger(), nullable=False),
         sa.Column("own", sa.Boolean(), nullable=False),
+        sa.Column("for_owner", sa.Boolean(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("visibility", sa.Text(), nullable=False),
         sa.Column("published", sa.BigInteger(), nullable=False),
@@ -194,6 +195,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("iri", name=op.f("uq_notes_iri")),
     )
     op.create_index("ix_notes_author_id_id", "notes", ["author_id", "id"])
+    op.create_index("ix_notes_for_owner_id", "notes", ["for_owner", "id"])
     op.create_index(op.f("ix_notes_in_reply_to"), "notes", ["in_reply_to"])
     op.create_table(
         "queue",

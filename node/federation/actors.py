@@ -1,0 +1,356 @@
+"""Who is who: a handle or an IRI → Actor, a key id → keys; fetched once, pinned, remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from keys import PublicIdentity, proof
+from node.errors import BadKey, BadProof, NotAllowed, Reason, Refused, Unreachable
+from node.federation import parse, pins
+from node.federation.fetch import Fetched, Fetcher
+from node.federation.httpsig import ED25519_HREF, RFC9421_HREF
+from node.federation.lookup import Handle, Lookup, parse_handle
+from node.ids import Ids, Snowflake
+from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
+from node.observe import count
+from node.storage import actors as stored
+from node.storage import hosts
+from node.storage.actors import KnownActor
+from node.storage.dialect import Tx
+from node.storage.store import Store
+
+log = logging.getLogger("cuicui.actors")
+
+FRESH = timedelta(hours=24)
+"""How long a stored actor answers for itself when the owner looks somebody up."""
+
+REFETCH_PAUSE = timedelta(minutes=5)
+"""A failed verification may make us ask for the same key again this often, not more."""
+
+FORGET_FAILURE = timedelta(minutes=5)
+FORGET_ABSENCE = timedelta(hours=1)
+HOST_PAUSE = timedelta(minutes=1)
+"""After a key could not be had from a host, how long no other unknown key of that host is asked for."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """A dictionary that forgets what was used longest ago."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._items: OrderedDict[K, V] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        value = self._items.get(key)
+        if value is not None:
+            self._items.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        self._items[key] = value
+        self._items.move_to_end(key)
+        if len(self._items) > self._most:
+            self._items.popitem(last=False)
+
+    def drop(self, key: K) -> None:
+        self._items.pop(key, None)
+
+    def clear(self) -> None:
+        self._items.clear()
+
+
+class Actors:
+    """The address book. Everything it knows is in the store; what is asked often is kept in memory."""
+
+    def __init__(
+        self,
+        store: Store,
+        fetcher: Fetcher,
+        lookup: Lookup,
+        *,
+        ids: Ids,
+        snowflake: Snowflake,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._fetcher = fetcher
+        self._lookup = lookup
+        self._ids = ids
+        self._snowflake = snowflake
+        self._clock = clock
+        self._keys: Recent[Iri, tuple[KnownKey, ...]] = Recent(5_000)
+        self._known: Recent[Iri, KnownActor] = Recent(5_000)
+        self._absent: Recent[Iri, tuple[datetime, Refused]] = Recent(10_000)
+        self._paused: Recent[str, datetime] = Recent(5_000)
+        self._refetched: Recent[Iri, datetime] = Recent(5_000)
+        self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
+
+    def forget_cached(self) -> None:
+        """Another process wrote: what is in memory may be old."""
+        self._keys.clear()
+        self._known.clear()
+
+    # ── actors ───────────────────────────────────────────────────────────────────────────────
+
+    async def known(self, iri: Iri) -> KnownActor | None:
+        """Somebody we have met, without asking anybody."""
+        found = self._known.get(iri)
+        if found is None:
+            async with self._store.read() as tx:
+                found = await stored.get(tx, iri)
+            if found is not None:
+                self._known.put(iri, found)
+        return found
+
+    async def get(self, iri: Iri) -> KnownActor:
+        """Somebody we have met, or meet now. Raises Unreachable, Refused."""
+        return await self.known(iri) or await self.refresh(iri)
+
+    async def refresh(self, iri: Iri, *, continuity_by: KnownKey | None = None) -> KnownActor:
+        """Fetch an actor from its origin, store it, and settle what its keys are to us.
+
+        `continuity_by`: a pinned key that signed the Update because of which we ask.
+        """
+
+        async def fetch() -> KnownActor:
+            fetched = await self._fetcher.document(iri)
+            return await self._remember(fetched, confirmed=None, continuity_by=continuity_by)
+
+        return await self._once("actor", iri, fetch)
+
+    async def resolve(self, text: str) -> KnownActor:
+        """`@name@host`, or the address of an actor or of its page → the actor, fetched if we do not know it well.
+
+        Raises NotAllowed when it is neither, or nobody; Unreachable when its server does not answer.
+        """
+        handle = parse_handle(text)
+        if handle is not None:
+            return await self._by_handle(handle)
+        if not text.startswith(("https://", "http://")):
+            raise NotAllowed(
+                f"{text!r} is neither a handle nor an address", hint="a handle looks like @ada@example.org"
+            )
+        known = await self.known(Iri(text))
+        if known is not None and self._clock() - known.fetched_at < FRESH:
+            return known
+        return await self._remember(await self._fetcher.document(text), confirmed=None)
+
+    async def _by_handle(self, handle: Handle) -> KnownActor:
+        if handle.host == self._ids.host and handle.name.lower() == self._ids.handle:
+            own = await self.known(self._ids.actor)
+            assert own is not None
+            return own
+        async with self._store.read() as tx:
+            known = await stored.find_handle(tx, handle.name, handle.host)
+        if known is not None and known.gone_at is None and self._clock() - known.fetched_at < FRESH:
+            return known
+        iri, subject = await self._lookup.actor_of(handle)
+        fetched = await self._fetcher.document(iri)
+        # The domain of the handle points to this actor; that confirms a handle of another host than the id's.
+        confirmed = f"{subject.name}@{subject.host}" if subject.host != host_of(fetched.iri) else None
+        actor = await self._remember(fetched, confirmed=confirmed)
+        if actor.actor.username.lower() != subject.name.lower():
+            raise Unreachable(f"{subject} leads to {actor.actor.handle}, who has another name", code="broken_answer")
+        return actor
+
+    async def _remember(
+        self, fetched: Fetched, *, confirmed: str | None, continuity_by: KnownKey | None = None
+    ) -> KnownActor:
+        actor = parse.actor(fetched.document)
+        if actor.iri != fetched.iri:
+            raise Unreachable(f"{fetched.iri} is not the actor it says it is", code="broken_answer")
+        now = self._clock()
+        loadable = tuple(key for key in actor.keys if _loads(key))
+        async with self._store.write() as tx:
+            known = await stored.keys_of(tx, actor.iri)
+            continuity = _vouches(continuity_by, known) or _proven_by_pinned(fetched, actor, known, now)
+            for change in pins.decide(known, loadable, continuity=continuity):
+                await stored.add_key(tx, change.key, since=now, trust=change.trust, state=change.state)
+                if known:
+                    log.warning(
+                        "key " + change.state.value,
+                        extra={"actor": actor.iri, "key": change.key.id, "trust": change.trust.value},
+                    )
+                    count(f"key.{change.state.value}")
+            await stored.put(
+                tx,
+                actor,
+                id=self._snowflake.mint(now),
+                at=now,
+                document=fetched.body,
+                confirmed=confirmed,
+            )
+            await _learn_dialect(tx, actor, now)
+            stored_now = await stored.get(tx, actor.iri)
+        assert stored_now is not None
+        for key_id in {key.id for key in known} | {key.id for key in loadable}:
+            self._keys.drop(key_id)
+            self._absent.drop(key_id)
+        self._known.put(actor.iri, stored_now)
+        return stored_now
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────
+
+    async def keys_for(self, key_id: Iri) -> tuple[KnownKey, ...]:
+        """The keys that `key_id` names, the pinned one first: from memory, the store, or once from its origin.
+
+        Raises Refused: UNKNOWN_KEY when there is none, KEY_UNREACHABLE when its host does not answer.
+        """
+        keys = await self.stored_keys(key_id)
+        if keys:
+            return keys
+        now = self._clock()
+        absent = self._absent.get(key_id)
+        if absent is not None and absent[0] > now:
+            raise absent[1]
+        paused = self._paused.get(host_of(key_id))
+        if paused is not None and paused > now:
+            raise Refused(
+                Reason.KEY_UNREACHABLE,
+                f"keys of {host_of(key_id)} could not be had a moment ago",
+                hint="try again later",
+            )
+        return await self._once("key", key_id, lambda: self._find_key(key_id))
+
+    async def stored_keys(self, key_id: Iri) -> tuple[KnownKey, ...]:
+        """The keys of that id that we know already; empty when there is none."""
+        keys = self._keys.get(key_id)
+        if keys is None:
+            async with self._store.read() as tx:
+                keys = await stored.keys_by_id(tx, key_id)
+            if keys:
+                self._keys.put(key_id, keys)
+        return keys
+
+    async def renewed_keys(self, key_id: Iri, owner: Iri) -> tuple[KnownKey, ...]:
+        """Ask the origin again after a signature failed under the keys we have; at most every five minutes.
+
+        Empty when it was asked lately, or does not answer.
+        """
+        now = self._clock()
+        last = self._refetched.get(key_id)
+        if last is not None and now - last < REFETCH_PAUSE:
+            return ()
+        self._refetched.put(key_id, now)
+        try:
+            await self.refresh(owner)
+        except (Unreachable, Refused):
+            return ()
+        return await self.stored_keys(key_id)
+
+    async def has_pinned_identity(self, actor: Iri) -> bool:
+        """Whether an Ed25519 key of this actor's is pinned."""
+        async with self._store.read() as tx:
+            keys = await stored.keys_of(tx, actor)
+        return any(key.kind is KeyKind.ED25519 and key.state is KeyState.PINNED for key in keys)
+
+    async def _find_key(self, key_id: Iri) -> tuple[KnownKey, ...]:
+        """Step 3 and 4 of http-signatures.md §6: key → owner → the owner lists this key."""
+        try:
+            fetched = await self._fetcher.document(key_id.partition("#")[0])
+            owner = _owner_of(fetched)
+            if origin_of(owner) != origin_of(key_id):
+                raise self._absence(key_id, f"{key_id} claims an owner on another server", FORGET_ABSENCE)
+            if owner != fetched.iri:
+                fetched = await self._fetcher.document(owner)
+            await self._remember(fetched, confirmed=None)
+        except Unreachable as error:
+            self._paused.put(host_of(key_id), self._clock() + HOST_PAUSE)
+            if error.status in (401, 403, 404, 410):
+                raise self._absence(key_id, f"there is no key {key_id}: {error.message}", FORGET_ABSENCE) from None
+            raise self._absence(
+                key_id, f"the key {key_id} cannot be had: {error.message}", FORGET_FAILURE, Reason.KEY_UNREACHABLE
+            ) from None
+        except Refused as error:
+            self._paused.put(host_of(key_id), self._clock() + HOST_PAUSE)
+            raise self._absence(key_id, f"there is no key {key_id}: {error.message}", FORGET_ABSENCE) from None
+        keys = await self.stored_keys(key_id)
+        if not keys:
+            self._paused.put(host_of(key_id), self._clock() + HOST_PAUSE)
+            raise self._absence(key_id, f"{owner} does not list the key {key_id}", FORGET_ABSENCE)
+        return keys
+
+    def _absence(self, key_id: Iri, message: str, for_: timedelta, reason: Reason = Reason.UNKNOWN_KEY) -> Refused:
+        refused = Refused(reason, message)
+        self._absent.put(key_id, (self._clock() + for_, refused))
+        return refused
+
+    async def _once(self, kind: str, name: str, work: Callable[[], Awaitable[V]]) -> V:
+        """Many who want the same thing at once wait for one fetch; none of them can cancel it for the others."""
+        task = self._under_way.get((kind, name))
+        if task is None:
+
+            async def run() -> V:
+                try:
+                    return await work()
+                finally:
+                    del self._under_way[(kind, name)]
+
+            task = asyncio.ensure_future(run())
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._under_way[(kind, name)] = task
+        result: V = await asyncio.shield(task)
+        return result
+
+
+def _loads(key: ActorKey) -> bool:
+    try:
+        stored.load(key.kind, key.material)
+    except BadKey:
+        return False
+    return True
+
+
+def _owner_of(fetched: Fetched) -> Iri:
+    """Whose key a document is: an actor's own, or the `owner`/`controller` a key document names."""
+    for name in ("owner", "controller"):
+        claimed = fetched.document.get(name)
+        if isinstance(claimed, str):
+            return parse.iri(claimed)
+    return fetched.iri
+
+
+def _vouches(key: KnownKey | None, known: tuple[KnownKey, ...]) -> bool:
+    return key is not None and any(
+        other.id == key.id and other.material == key.material and other.state is KeyState.PINNED for other in known
+    )
+
+
+def _proven_by_pinned(fetched: Fetched, actor: Actor, known: tuple[KnownKey, ...], now: datetime) -> bool:
+    """The document carries a valid proof by a key of the actor's that is pinned already (and still listed)."""
+    try:
+        claim = proof.read(fetched.document, now)
+    except BadProof:
+        return False
+    if claim is None:
+        return False
+    for key in known:
+        listed = any(other.id == key.id and other.material == key.material for other in actor.keys)
+        if key.id == claim.method and key.state is KeyState.PINNED and listed:
+            assert isinstance(key.public, PublicIdentity)
+            try:
+                proof.verify(claim, key.public)
+            except BadProof:
+                return False
+            return True
+    return False
+
+
+async def _learn_dialect(tx: Tx, actor: Actor, now: datetime) -> None:
+    """FEP-844e: an actor that says what its server can do spares us the knocking."""
+    if RFC9421_HREF not in actor.implements and ED25519_HREF not in actor.implements:
+        return
+    origin = origin_of(actor.inbox)
+    known = (await hosts.get_many(tx, [origin])).get(origin, hosts.Host(origin))
+    if known.how == "worked" and known.learned_at is not None and now - known.learned_at < timedelta(days=30):
+        return
+    kind = KeyKind.ED25519 if ED25519_HREF in actor.implements else KeyKind.RSA
+    await hosts.learn(tx, origin, "rfc9421", kind.value, "advertised", now)

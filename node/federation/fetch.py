@@ -1,0 +1,99 @@
+"""Fetch ActivityPub documents from where they live, and believe only what that place may say (FEP-fe34)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keys import canonical
+from keys.canonical import JsonValue
+from node.errors import BadDocument, Unreachable
+from node.federation import httpsig
+from node.federation.client import Client, Response, Sign
+from node.model import Clock, Iri, origin_of
+
+ACCEPT = 'application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document that came from the origin of its own id. Made only by Fetcher."""
+
+    iri: Iri
+    document: dict[str, JsonValue]
+    body: bytes
+
+
+class Fetcher:
+    """Signed GETs, as the node's server actor: that breaks the deadlock of two servers that each want the other's key.
+
+    The owner's own addresses are never asked for: nothing that comes from outside may send us to ourselves.
+    """
+
+    def __init__(self, client: Client, signer: httpsig.Signer, *, own_origin: str, clock: Clock) -> None:
+        self._client = client
+        self._signer = signer
+        self._own_origin = own_origin
+        self._clock = clock
+
+    async def document(self, url: str) -> Fetched:
+        """The document at `url`. If it says it lives elsewhere, it is fetched there, once.
+
+        Raises Unreachable; `status` tells 404 and 410 from the rest.
+        """
+        first = await self._get(url)
+        iri = first.document.get("id")
+        if iri == url or iri == url.partition("#")[0]:
+            return first
+        if not isinstance(iri, str) or not iri:
+            raise Unreachable(f"{url} answered with a document without id", code="broken_answer")
+        second = await self._get(iri)
+        if second.document.get("id") != iri:
+            raise Unreachable(f"{url} names itself {iri}, which names itself otherwise", code="broken_answer")
+        return second
+
+    async def _get(self, url: str) -> Fetched:
+        if origin_of(url) == self._own_origin:
+            raise Unreachable(f"{url} is this node's own address", code="bad_url")
+        answer = await self.signed(url)
+        if not answer.is_activity_json:
+            raise Unreachable(
+                f"{url} answered with {answer.media_type or 'no type'}, not with ActivityPub", code="wrong_type"
+            )
+        try:
+            document = canonical.load_object(answer.body)
+        except BadDocument as error:
+            raise Unreachable(f"{url} answered with broken JSON: {error.message}", code="broken_answer") from None
+        iri = document.get("id")
+        if isinstance(iri, str) and origin_of(iri) != origin_of(answer.url) and origin_of(iri) != origin_of(url):
+            # Somebody else's document: its own origin must be asked, and is, by document().
+            document = {"id": iri}
+        elif isinstance(iri, str) and origin_of(iri) != origin_of(answer.url):
+            raise Unreachable(
+                f"{url} was answered by {origin_of(answer.url)}, which may not speak for it", code="bad_redirect"
+            )
+        return Fetched(Iri(iri if isinstance(iri, str) else ""), document, answer.body)
+
+    async def signed(self, url: str, accept: str = ACCEPT) -> Response:
+        """GET, signed with draft-cavage; on 401 once more, as the server might want it (http-signatures.md §3, §5)."""
+        answer = await self._client.get(url, accept=accept, sign=self._sign("cavage", accept, with_query=True))
+        if answer.status in (400, 401):
+            retry = self._sign("cavage", accept, with_query=False) if "?" in url else self._sign("rfc9421", accept)
+            answer = await self._client.get(url, accept=accept, sign=retry)
+        if answer.status != 200:
+            raise Unreachable(f"{url} answered {answer.status}", code="http_error", status=answer.status)
+        return answer
+
+    def _sign(self, dialect: str, accept: str, *, with_query: bool = True) -> Sign:
+        def sign(method: str, url: str) -> dict[str, str]:
+            return httpsig.sign(
+                dialect,
+                self._signer,
+                method,
+                url,
+                body=None,
+                now=self._clock(),
+                accept=accept,
+                with_query=with_query,
+            )
+
+        return sign

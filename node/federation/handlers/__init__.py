@@ -1,0 +1,42 @@
+"""What activities do: TABLE leads from the type of an activity to the function that applies it.
+
+A handler writes through the transaction it is given and returns what follows (effects). It never
+touches the network. FEDERATION.md lists what this table handles; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from node.federation.handlers import actor, follow, note
+from node.federation.handlers.arrived import Arrived, Here
+from node.model import (
+    Accept,
+    Activity,
+    Create,
+    Delete,
+    Effect,
+    Follow,
+    Reject,
+    UndoFollow,
+    Update,
+    UpdateActor,
+)
+from node.storage.dialect import Tx
+
+Handler = Callable[[Tx, Sequence[Arrived[Any]], Here], Awaitable[list[Effect]]]
+
+TABLE: dict[type[Activity], Handler] = {
+    Create: note.create,
+    Update: note.update,
+    Delete: actor.delete_or_note,
+    Follow: follow.follow,
+    Accept: follow.accept,
+    Reject: follow.reject,
+    UndoFollow: follow.undo,
+    UpdateActor: actor.update,
+}
+"""Every handler takes a list, in order of arrival; those of the kinds that flood write it in a few statements."""
+
+__all__ = ["TABLE", "Arrived", "Handler", "Here"]

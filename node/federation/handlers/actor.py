@@ -1,0 +1,45 @@
+"""Accounts: Update and Delete of actors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from node.federation.handlers import note
+from node.federation.handlers.arrived import Arrived, Here, keep_for_later, log
+from node.model import Delete, Effect, Tell, UpdateActor
+from node.storage import actors, notes, relations
+from node.storage.dialect import Tx
+
+
+async def update(tx: Tx, arrived: Sequence[Arrived[UpdateActor]], here: Here) -> list[Effect]:
+    """A profile changed: it waits to be fetched from its origin, with the key that announced it as continuity.
+
+    What the activity embeds is not believed (security.md §1, key rotation abuse).
+    """
+    await log(tx, arrived, [item.activity.actor for item in arrived])
+    for item in arrived:
+        await keep_for_later(tx, item, here.now)
+    return [Tell("later", item.activity.actor) for item in arrived]
+
+
+async def delete_or_note(tx: Tx, arrived: Sequence[Arrived[Delete]], here: Here) -> list[Effect]:
+    """Delete of a note, or of the account itself."""
+    effects: list[Effect] = []
+    for item in arrived:
+        if item.activity.object == item.activity.actor:
+            effects += await _delete_account(tx, item, here)
+        else:
+            effects += await note.delete(tx, item, here)
+    return effects
+
+
+async def _delete_account(tx: Tx, item: Arrived[Delete], here: Here) -> list[Effect]:
+    """The account is gone: its posts, and both directions of following."""
+    known = await actors.get(tx, item.activity.actor)
+    if known is None:
+        return []
+    await log(tx, [item], [item.activity.actor])
+    await notes.bury_author(tx, known.id)
+    await relations.forget(tx, item.activity.actor)
+    await actors.mark_gone(tx, item.activity.actor, here.now)
+    return [Tell("gone", item.activity.actor)]

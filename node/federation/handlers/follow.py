@@ -1,0 +1,94 @@
+"""Following, both ways: Follow, Accept, Reject, Undo(Follow)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from node.federation import compose
+from node.federation.handlers.arrived import Arrived, Here, log
+from node.model import Accept, Deliver, Effect, Follow, Iri, Reject, Tell, UndoFollow
+from node.storage import activities, actors, relations
+from node.storage.dialect import Tx
+from node.storage.relations import State
+
+
+async def follow(tx: Tx, arrived: Sequence[Arrived[Follow]], here: Here) -> list[Effect]:
+    """Remember a follower; answer at once, unless the owner approves by hand.
+
+    A Follow that was undone is used up: the same one again changes nothing. A repeated Follow of a
+    follower is answered again, since the first answer may have been lost.
+    """
+    effects: list[Effect] = []
+    for item in arrived:
+        wanted = item.activity
+        before = await relations.follower(tx, wanted.actor)
+        seen = bool(await activities.known(tx, [wanted.id]))
+        if seen and (before is None or before.activity != wanted.id):
+            continue
+        await log(tx, [item], [wanted.object])
+        if before is not None and before.state is State.ACCEPTED:
+            await relations.put_follower(tx, wanted.actor, wanted.id, State.ACCEPTED, here.now)
+            effects.append(await _accepted(tx, wanted, here))
+        elif here.owner.approves_followers:
+            await relations.put_follower(tx, wanted.actor, wanted.id, State.PENDING, here.now)
+            effects.append(Tell("follow_request", wanted.actor))
+        else:
+            await relations.put_follower(tx, wanted.actor, wanted.id, State.ACCEPTED, here.now)
+            effects += [await _accepted(tx, wanted, here), Tell("follow", wanted.actor)]
+    return effects
+
+
+async def _accepted(tx: Tx, wanted: Follow, here: Here) -> Deliver:
+    answer = compose.accept(here.ids.activity(here.snowflake.mint(here.now)), wanted)
+    return Deliver(answer, tuple(await actors.inboxes(tx, [wanted.actor])))
+
+
+async def accept(tx: Tx, arrived: Sequence[Arrived[Accept]], here: Here) -> list[Effect]:
+    """Only the answer of the one we asked, to the Follow we sent, counts (security.md §2)."""
+    effects: list[Effect] = []
+    for item in arrived:
+        relation = await relations.follow_of(tx, item.activity.actor)
+        if relation is None or relation.state is not State.PENDING or not _answers(item.activity, relation, here):
+            continue
+        await log(tx, [item], [relation.activity])
+        await relations.settle_follow(tx, relation.actor, State.ACCEPTED)
+        effects.append(Tell("accepted", relation.actor))
+    return effects
+
+
+async def reject(tx: Tx, arrived: Sequence[Arrived[Reject]], here: Here) -> list[Effect]:
+    """No to our Follow; after an Accept it means that we were removed as a follower."""
+    effects: list[Effect] = []
+    for item in arrived:
+        relation = await relations.follow_of(tx, item.activity.actor)
+        if relation is None or relation.state is State.REJECTED or not _answers(item.activity, relation, here):
+            continue
+        await log(tx, [item], [relation.activity])
+        await relations.settle_follow(tx, relation.actor, State.REJECTED)
+        effects.append(Tell("rejected", relation.actor))
+    return effects
+
+
+def _answers(answer: Accept | Reject, relation: relations.Relation, here: Here) -> bool:
+    """By the id of our Follow. Where the embedded id is not one of ours, Mastodon goes by the embedded actor."""
+    if answer.follow == relation.activity:
+        return True
+    if answer.follow is not None and here.ids.is_ours(answer.follow):
+        return False  # an older Follow of ours, undone since
+    return answer.follower == here.ids.actor
+
+
+async def undo(tx: Tx, arrived: Sequence[Arrived[UndoFollow]], here: Here) -> list[Effect]:
+    """They stop following. A Follow undone before it arrived is used up all the same."""
+    effects: list[Effect] = []
+    for item in arrived:
+        undone = item.activity
+        before = await relations.follower(tx, undone.actor)
+        await log(tx, [item], [undone.object])
+        if undone.follow is not None and (before is None or before.activity != undone.follow):
+            await activities.use_up(tx, undone.follow, undone.actor, here.now)
+        if before is None or (undone.object is None and undone.follow != before.activity):
+            continue
+        await relations.drop_follower(tx, undone.actor)
+        effects.append(Tell("unfollow", Iri(undone.actor)))
+    return effects

@@ -1,0 +1,107 @@
+"""Notes: Create, Update and Delete of what others write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from node.federation import policy
+from node.federation.handlers.arrived import Arrived, Here, log
+from node.model import Authorship, Create, Delete, Effect, Iri, Tell, Update
+from node.observe import count
+from node.storage import activities, actors, notes, relations
+from node.storage.dialect import Tx
+
+
+async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list[Effect]:
+    """Store what concerns the owner; show at home what those write whom the owner follows.
+
+    A note we know, or saw deleted, is left as it is, whatever this Create says of it.
+    """
+    by_note = {item.activity.note.iri: item for item in reversed(arrived)}
+    known = await notes.known(tx, by_note)
+    fresh = [item for iri, item in by_note.items() if iri not in known][::-1]
+    if not fresh:
+        return []
+    authors = await actors.briefs(tx, {item.activity.actor for item in fresh})
+    followed = await relations.followed_among(tx, {item.activity.actor for item in fresh})
+    answered = {item.activity.note.in_reply_to for item in fresh} - {None}
+    ours = await notes.own_among(tx, [iri for iri in answered if iri is not None and here.ids.is_ours(iri)])
+    new: list[notes.NewNote] = []
+    kept: list[Arrived[Create]] = []
+    at_home: list[tuple[int, int]] = []
+    for item in fresh:
+        note, author = item.activity.note, authors[item.activity.actor]
+        follows = item.activity.actor in followed
+        addressed = _addressed(item, here)
+        replies = note.in_reply_to in ours
+        if not policy.is_relevant(note, follows_author=follows, addressed=addressed, replies_to_ours=replies):
+            count("note.not_for_us")
+            continue
+        published = policy.clamp_published(note.published, item.received_at)
+        identifier = here.snowflake.mint(published)
+        new.append(
+            notes.NewNote(
+                id=identifier,
+                note=note,
+                author_id=author.id,
+                visibility=note.audience.visibility(author.followers),
+                published=published,
+                received_at=item.received_at,
+                authorship=_verdict(item),
+                activity=item.activity.id,
+                for_owner=addressed or replies,
+            )
+        )
+        kept.append(item)
+        if follows:
+            at_home.append((identifier, author.id))
+    await log(tx, kept, [item.activity.note.iri for item in kept])
+    await notes.add_many(tx, new)
+    await notes.show_at_home(tx, at_home)
+    return [Tell("note", str(note.id)) for note in new]
+
+
+def _addressed(item: Arrived[Create], here: Here) -> bool:
+    note = item.activity.note
+    return here.ids.actor in note.audience or any(mention.href == here.ids.actor for mention in note.mentions)
+
+
+def _verdict(item: Arrived[Create] | Arrived[Update]) -> Authorship:
+    assert item.authorship is not None, "a post without a verdict was let through"
+    count(f"verdict.{item.authorship.verdict.value}")
+    return item.authorship
+
+
+async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list[Effect]:
+    """Put the new version of a note we know in place, if it is by the same author and newer.
+
+    An edit of something we do not have is ignored; one without `updated` is no edit (federation.md §6).
+    """
+    told: list[Effect] = []
+    for item in arrived:
+        note = item.activity.note
+        post = await notes.get(tx, note.iri)
+        if post is None or post.own or post.note.author != item.activity.actor:
+            continue
+        newest = post.note.updated or post.note.published
+        if note.updated is None or (newest is not None and note.updated <= newest):
+            continue
+        await log(tx, [item], [note.iri])
+        await notes.edit(tx, post.id, note, _verdict(item), activity=item.activity.id)
+        told.append(Tell("edit", str(post.id)))
+    return told
+
+
+async def delete(tx: Tx, arrived: Arrived[Delete], here: Here) -> list[Effect]:
+    """Forget a note at its author's word, and remember that it is gone: a late Create stays refused."""
+    iri, author = arrived.activity.object, arrived.activity.actor
+    post = await notes.get(tx, iri)
+    if post is not None and post.note.author != author:
+        return []
+    tombstone = notes.Tombstone(
+        iri, Iri(author), post.note.type if post else "Note", here.now, post is not None and post.visibility.is_open
+    )
+    await log(tx, [arrived], [iri])
+    gone = await notes.bury(tx, tombstone)
+    await activities.forget_content(tx, iri, but=arrived.activity.id)
+    return [Tell("delete", str(post.id))] if gone and post is not None else []

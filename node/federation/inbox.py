@@ -1,0 +1,229 @@
+"""The way in: verify, parse, admit, record and apply, answer 202; then announce (house.md, The walk in)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+from keys.canonical import JsonValue
+from node.errors import CuicuiError, Malformed, NotFound
+from node.events import Events
+from node.federation import httpsig, parse, policy
+from node.federation.actors import Actors
+from node.federation.authenticate import Authenticator, Outcome, read_json
+from node.federation.batch import Batcher
+from node.federation.handlers import TABLE, Arrived, Here
+from node.federation.handlers.arrived import keep_for_later
+from node.federation.httpsig import Incoming
+from node.federation.outbox import Outbox
+from node.federation.policy import Facts, ProofHolds
+from node.ids import Ids, Snowflake
+from node.model import (
+    Activity,
+    Authorship,
+    Clock,
+    Create,
+    Delete,
+    Deliver,
+    Effect,
+    Ignored,
+    Iri,
+    Profile,
+    Signed,
+    Tell,
+    Update,
+    UpdateActor,
+)
+from node.observe import count
+from node.storage import activities, arrivals
+from node.storage.dialect import Tx
+from node.storage.queue import Job
+from node.storage.store import Store, is_trouble
+
+log = logging.getLogger("cuicui.inbox")
+
+TRIES = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=30))
+"""When an activity that could not be applied is tried again; after that it is parked for the owner to see."""
+
+
+class Inbox:
+    """Takes one signed request at a time, and writes many together."""
+
+    def __init__(
+        self,
+        store: Store,
+        actors: Actors,
+        authenticator: Authenticator,
+        outbox: Outbox,
+        events: Events,
+        *,
+        ids: Ids,
+        snowflake: Snowflake,
+        clock: Clock,
+        owner: Callable[[], Awaitable[Profile]],
+    ) -> None:
+        self._store = store
+        self._actors = actors
+        self._authenticator = authenticator
+        self._outbox = outbox
+        self._events = events
+        self._ids = ids
+        self._snowflake = snowflake
+        self._clock = clock
+        self._owner = owner
+        self._batcher: Batcher[Arrived[Activity]] = Batcher(self._write)
+
+    async def receive(self, request: Incoming) -> None:
+        """One delivery. When this returns, what it says is on disk. Raises Refused, StoreError."""
+        delivered = await self._authenticator.delivery(request)
+        if delivered.signed is None:
+            count("dropped.unknown_actor")
+            return
+        activity = parse.activity(delivered.document)
+        arrived = await self._admitted(activity, delivered.document, delivered.signed)
+        if isinstance(activity, Ignored):
+            count(f"ignored.{activity.type}")
+            return
+        await self._batcher.put(arrived)
+
+    async def _admitted(
+        self, activity: Activity, document: Mapping[str, JsonValue], signed: Signed
+    ) -> Arrived[Activity]:
+        """Steps 5 and 6: who may say this, and, for a post, who wrote it."""
+        outcome: Outcome = None
+        if isinstance(activity, Create | Update | Delete):
+            outcome = await self._authenticator.proof(document, activity.actor)
+        proven_by = activity.actor if isinstance(outcome, ProofHolds) else None
+        policy.admit(activity, signed.actor, ids=self._ids, proven_by=proven_by)
+        if signed.actor != activity.actor:
+            # Brought by somebody else: its author may be new to us.
+            await self._actors.get(activity.actor)
+        authorship: Authorship | None = None
+        if isinstance(activity, Create | Update):
+            authorship = await self._judged(activity, document, signed, outcome)
+        elif isinstance(outcome, policy.ProofBroken):
+            await self._judge(activity.actor, outcome, signed)  # a broken proof refuses a Delete as well
+        return Arrived(activity, signed, self._clock(), authorship)
+
+    async def _judged(
+        self, activity: Create | Update, document: Mapping[str, JsonValue], signed: Signed, whole: Outcome
+    ) -> Authorship:
+        """The note's own proof decides; without one, that of the activity around it (FEP-8b32).
+
+        A proof that is there and broken counts, on whichever of the two it is.
+        """
+        embedded = document.get("object")
+        if not isinstance(embedded, dict):
+            raise Malformed("expected the note itself", got=embedded)
+        inner = await self._authenticator.proof(embedded, activity.actor)
+        if isinstance(whole, policy.ProofBroken) and not isinstance(inner, policy.ProofBroken):
+            await self._judge(activity.actor, whole, signed)
+        return await self._judge(activity.actor, inner or whole, signed)
+
+    async def _judge(self, author: Iri, outcome: Outcome, signed: Signed) -> Authorship:
+        pinned = isinstance(outcome, policy.ProofBroken) and await self._actors.has_pinned_identity(author)
+        return policy.judge(Facts(author, outcome, transport=signed.key, has_pinned_identity=pinned))
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────
+
+    async def _write(self, batch: Sequence[Arrived[Activity]]) -> None:
+        """Apply a batch in one transaction. An activity that cannot be applied is taken out, and kept for later."""
+        owner = await self._owner()
+        tells: list[Tell] = []
+        jobs: list[Job] = []
+        async with self._store.write() as tx:
+            here = Here(self._ids, self._snowflake, owner, self._clock())
+            fresh = await self._new_ones(tx, batch)
+            for kind, group in groupby(fresh, key=lambda item: type(item.activity)):
+                effects = await self._apply(tx, kind, list(group), here)
+                jobs += await self._follow_up(tx, effects, here)
+                tells += [effect for effect in effects if isinstance(effect, Tell)]
+        count("applied", len(fresh))
+        self._outbox.offer(jobs)
+        self._events.publish(tells)
+
+    async def _new_ones(self, tx: Tx, batch: Sequence[Arrived[Activity]]) -> list[Arrived[Activity]]:
+        """Drop what was seen before: the same id, in the log or twice in this batch. A Follow decides for itself."""
+        seen = await activities.known(tx, {item.activity.id for item in batch})
+        fresh: list[Arrived[Activity]] = []
+        for item in batch:
+            if item.activity.id in seen and type(item.activity).__name__ != "Follow":
+                count("repeated")
+                continue
+            seen.add(item.activity.id)
+            fresh.append(item)
+        return fresh
+
+    async def _apply(self, tx: Tx, kind: type[Activity], group: list[Arrived[Any]], here: Here) -> list[Effect]:
+        try:
+            async with tx.begin_nested():
+                return await TABLE[kind](tx, group, here)
+        except Exception as error:
+            if is_trouble(error):  # a full disk is no activity's fault: the batch is refused, to be sent again
+                raise
+            if len(group) > 1:  # find the one, spare the others
+                return [effect for item in group for effect in await self._apply(tx, kind, [item], here)]
+            log.exception("could not apply", extra={"activity": group[0].activity.id, "actor": group[0].activity.actor})
+            count("unapplied")
+            later = self._clock() + TRIES[0]
+            await keep_for_later(tx, group[0], later, f"{type(error).__name__}: {error}")
+            return [Tell("later", group[0].activity.id)]
+
+    async def _follow_up(self, tx: Tx, effects: Sequence[Effect], here: Here) -> list[Job]:
+        jobs: list[Job] = []
+        for effect in effects:
+            match effect:
+                case Deliver(activity, inboxes):
+                    jobs += await self._outbox.submit(tx, self._outbox.seal(activity), inboxes, here.now)
+                case Tell():
+                    pass
+        return jobs
+
+    # ── later ────────────────────────────────────────────────────────────────────────────────
+
+    async def retry(self) -> int:
+        """Try again what could not be applied. How many were tried."""
+        async with self._store.read() as tx:
+            due = await arrivals.due(tx, self._clock())
+        for arrival in due:
+            try:
+                await self._retry(arrival)
+            except (CuicuiError, KeyError) as error:
+                await self._postpone(arrival, error)
+        return len(due)
+
+    async def _retry(self, arrival: arrivals.Arrival) -> None:
+        document = read_json(arrival.body)
+        activity = parse.activity(document)
+        keys = await self._actors.stored_keys(arrival.key_id)
+        if not keys:
+            raise NotFound(f"the key {arrival.key_id} is not known any more")
+        if isinstance(activity, UpdateActor):
+            await self._actors.refresh(activity.actor, continuity_by=keys[0])
+            async with self._store.write() as tx:
+                await arrivals.done(tx, arrival.id)
+            return
+        signed = httpsig.recall(keys[0], arrival.body, arrival.headers, arrival.received_at)
+        arrived = await self._admitted(activity, document, signed)
+        owner = await self._owner()
+        async with self._store.write() as tx:
+            here = Here(self._ids, self._snowflake, owner, self._clock())
+            effects = await TABLE[type(activity)](tx, [arrived], here)
+            jobs = await self._follow_up(tx, effects, here)
+            await arrivals.done(tx, arrival.id)
+        self._outbox.offer(jobs)
+        self._events.publish([effect for effect in effects if isinstance(effect, Tell)])
+
+    async def _postpone(self, arrival: arrivals.Arrival, error: Exception) -> None:
+        tried = arrival.attempts + 1
+        next_at = self._clock() + TRIES[tried] if tried < len(TRIES) else None
+        if next_at is None:
+            log.error("parked", extra={"activity": arrival.activity, "error": str(error)})
+        async with self._store.write() as tx:
+            await arrivals.postpone(tx, arrival.id, next_at, f"{type(error).__name__}: {error}")
+
+    async def drain(self) -> None:
+        await self._batcher.drain()

@@ -1,0 +1,88 @@
+"""What the node says about itself, and who asks it."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from node.errors import CuicuiError
+from node.federation import compose, httpsig
+from node.federation.authenticate import Authenticator
+from node.federation.httpsig import Incoming
+from node.federation.outbox import Outbox
+from node.ids import Ids
+from node.keyring import OwnKeys
+from node.model import Clock, Iri, Profile
+from node.storage import profile
+from node.storage.store import Store
+
+
+class OwnDocuments:
+    """The owner's profile and the two actor documents, as bytes, kept until they change."""
+
+    def __init__(self, store: Store, keys: OwnKeys, outbox: Outbox, *, ids: Ids, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._outbox = outbox
+        self._ids = ids
+        self._clock = clock
+        self._profile: Profile | None = None
+        self._actor: bytes | None = None
+        self._server: bytes | None = None
+
+    def forget_cached(self) -> None:
+        """The profile may have changed."""
+        self._profile = self._actor = None
+
+    async def profile(self) -> Profile:
+        if self._profile is None:
+            async with self._store.read() as tx:
+                found = await profile.get(tx)
+            assert found is not None, "a node does not start without an owner"
+            self._profile = found[0]
+        return self._profile
+
+    async def actor(self) -> bytes:
+        """The signed actor document (federation.md §4): it binds the transport key to the identity."""
+        if self._actor is None:
+            document = compose.actor(
+                await self.profile(),
+                self._ids,
+                transport_pem=self._keys.transport.public.pem,
+                multikeys=[self._keys.identity.public.multikey],
+            )
+            self._actor = self._outbox.prove(document, self._clock()).body
+        return self._actor
+
+    async def server_actor(self) -> bytes:
+        if self._server is None:
+            self._server = self._outbox.seal(compose.server_actor(self._ids, self._keys.server.public.pem)).body
+        return self._server
+
+
+class Gate:
+    """Who asks, on the strength of an HTTP signature."""
+
+    def __init__(self, authenticator: Authenticator, *, ids: Ids, clock: Clock) -> None:
+        self._authenticator = authenticator
+        self._ids = ids
+        self._clock = clock
+
+    async def viewer(self, request: web.Request) -> Iri | None:
+        """The actor whose key signed this GET; None for a bad signature as for none."""
+        incoming = incoming_of(request, b"")
+        try:
+            claim = httpsig.read(incoming, base_url=self._ids.base, now=self._clock())
+            return (await self._authenticator.signature(claim, b"")).actor
+        except CuicuiError:
+            return None
+
+
+def incoming_of(request: web.Request, body: bytes) -> Incoming:
+    """A request exactly as it came: raw path, raw header order."""
+    headers = tuple(
+        [
+            (name.decode("ascii", "surrogateescape").lower(), value.decode("utf-8", "surrogateescape"))
+            for name, value in request.raw_headers
+        ]
+    )
+    return Incoming(request.method, request.raw_path, headers, body)

@@ -1,0 +1,73 @@
+"""What to do when an actor shows keys: pin, accept with continuity, or mark as changed (key-history.md §7). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from node.model import ActorKey, KeyState, KnownKey, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Key `key` is from now on `state`; `trust` says how we came to believe it."""
+
+    key: ActorKey
+    state: KeyState
+    trust: Trust
+
+
+def decide(known: Sequence[KnownKey], listed: Sequence[ActorKey], *, continuity: bool) -> list[Change]:
+    """How the keys we know of an actor change now that its document lists `listed`.
+
+    `continuity`: a key that is pinned already vouches for the new document, by its proof on it or by
+    its signature on the Update that brought it. Without that, a key that takes another's place is
+    `changed`: used for interoperability, shown to the owner, and pinned only by the owner's word.
+    A key no longer listed is retired at once: it may have been replaced because it leaked.
+    """
+    trust = Trust.CONTINUITY if continuity else Trust.FIRST_USE
+    if not known:
+        return [Change(key, KeyState.PINNED, Trust.FIRST_USE) for key in listed]
+    changes = [
+        Change(_listed(key), KeyState.RETIRED, key.trust)
+        for key in known
+        if key.state is not KeyState.RETIRED and not any(_same(key, other) for other in listed)
+    ]
+    for key in listed:
+        ours = next((other for other in known if _same(other, key)), None)
+        if ours is not None and ours.state is KeyState.PINNED:
+            continue
+        if continuity:
+            changes.append(Change(key, KeyState.PINNED, Trust.CONTINUITY))
+        elif ours is not None and ours.state is KeyState.CHANGED:
+            continue
+        elif ours is not None:  # retired, and back: right if nothing was pinned in its place meanwhile
+            state = KeyState.CHANGED if _stands(known, listed, key) else KeyState.PINNED
+            changes.append(Change(key, state, ours.trust))
+        else:
+            changes.append(Change(key, _newcomer(known, listed, key), trust))
+    return changes
+
+
+def _newcomer(known: Sequence[KnownKey], listed: Sequence[ActorKey], key: ActorKey) -> KeyState:
+    """A key never seen before. One of a kind the actor never had (a server that learnt to sign) is a first use,
+    as long as a key that is pinned still stands beside it."""
+    if any(other.kind is key.kind for other in known):
+        return KeyState.CHANGED
+    still_here = any(other.state is KeyState.PINNED and any(_same(other, item) for item in listed) for other in known)
+    return KeyState.PINNED if still_here else KeyState.CHANGED
+
+
+def _stands(known: Sequence[KnownKey], listed: Sequence[ActorKey], key: ActorKey) -> bool:
+    return any(
+        other.state is KeyState.PINNED and other.kind is key.kind and any(_same(other, item) for item in listed)
+        for other in known
+    )
+
+
+def _same(one: KnownKey, other: ActorKey) -> bool:
+    return one.id == other.id and one.material == other.material
+
+
+def _listed(key: KnownKey) -> ActorKey:
+    return ActorKey(key.id, key.owner, key.kind, key.material)
