@@ -108,11 +108,12 @@ def key_id(value: str) -> Iri:
 
 
 def from_base64(text: str) -> bytes | None:
-    """Strict, padded, standard base64 (RFC 4648 §4); None for anything else, and for nothing."""
+    """Canonical, padded, standard base64 (RFC 4648 §3.5, §4); None for anything else, and for nothing."""
     try:
-        return binascii.a2b_base64(text, strict_mode=True) or None
+        data = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:  # binascii.Error, and text that is not ASCII
         return None
+    return data if data and to_base64(data) == text else None
 
 
 def to_base64(data: bytes) -> str:

@@ -22,7 +22,7 @@ from yarl import URL
 
 from node.errors import Unreachable
 from node.federation.dial import Guard, Network, is_home_name
-from node.federation.httpsig import Target, split
+from node.federation.target import Target, split
 
 DEFAULT_LIMIT = 1 << 20
 """Bytes of an answer to GET."""
@@ -252,9 +252,12 @@ class _Resolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
-        )
+        try:
+            found = await loop.run_in_executor(
+                self._threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
+            )
+        except UnicodeError as error:  # a label too long or empty, says the codec in between
+            raise OSError(None, f"not a host name: {host}") from error
         return [
             ResolveResult(
                 hostname=host,
