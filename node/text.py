@@ -213,14 +213,14 @@ def render(text: str, *, mentions: Mapping[str, MentionTarget], tag_url: Callabl
             done = token.end
         return "".join([*parts, _text(line[done:])])
 
-    clean = unicodedata.normalize("NFC", _without_controls(text.replace("\r\n", "\n").replace("\r", "\n")))
+    clean = unicodedata.normalize("NFC", _without_controls(_with_newlines(text)))
     html = "".join(f"<p>{'<br>'.join(map(inline, lines))}</p>" for lines in _paragraphs(clean))
     return Rendered(html, tuple(named.values()), tuple(tags.values()))
 
 
 def from_plain(text: str) -> str:
     """Plain text as HTML with nothing in it but paragraphs and line ends."""
-    clean = _without_controls(text.replace("\r\n", "\n").replace("\r", "\n"))
+    clean = _without_controls(_with_newlines(text))
     return "".join(f"<p>{'<br>'.join(map(_text, lines))}</p>" for lines in _paragraphs(clean))
 
 
@@ -271,7 +271,7 @@ def _tag_link(written: str, url: str) -> str:
 
 # ── in: other people's HTML and text ─────────────────────────────────────────────────────────
 
-# C0 but \t and \n, DEL, C1 (0x9B starts a terminal sequence), halves of surrogate pairs, noncharacters' sentinel.
+# C0 but \t and \n, DEL, C1 (0x9B starts a terminal sequence), halves of surrogate pairs, U+FFFE and U+FFFF.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Direction overrides and isolates, and what has no width: a name must read as what it is (security.md §2).
 _BIDI = "\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069"
@@ -330,11 +330,15 @@ def plain(text: str, limit: int, *, lines: bool = False) -> str:
     What would change how the page around it reads is taken out: control characters, direction
     overrides, characters without width. Line ends stay only where `lines` says so.
     """
-    text = _without_controls(text[: 4 * limit])
+    text = _without_controls(_with_newlines(text[: 4 * limit]))
     if not text.isascii():
         text = _INVISIBLE.sub("", text)
-    text = text.replace("\r", "\n").strip() if lines else _SPACES.sub(" ", text).strip()
+    text = text.strip() if lines else _SPACES.sub(" ", text).strip()
     return text if len(text) <= limit else text[:limit].rstrip()
+
+
+def _with_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _without_controls(text: str) -> str:
