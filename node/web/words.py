@@ -1,0 +1,134 @@
+"""What pages say in plain words: verdicts, keys and times."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from keys import PublicIdentity
+from node.errors import BadKey
+from node.model import Actor, Authorship, Post, Trust, Verdict, host_of
+
+HUES = 12
+"""How many colours the stylesheet has for those without a picture."""
+
+_STEPS = (
+    (3600, 60, "minute"),
+    (86_400, 3600, "hour"),
+    (30 * 86_400, 86_400, "day"),
+    (365 * 86_400, 30 * 86_400, "month"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time for a machine, for a reader, and for a reader in a hurry."""
+
+    machine: str
+    full: str
+    ago: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A verdict as a reader meets it."""
+
+    word: str
+    title: str
+    """A few words: who stands for this post."""
+    sentence: str
+    """What that means, and what it does not."""
+    reason: str
+    key: str | None
+    fingerprint: str | None
+
+
+def date(when: datetime) -> str:
+    return f"{when.day} {when:%B %Y}"
+
+
+def moment(when: datetime, now: datetime) -> Moment:
+    return Moment(f"{when:%Y-%m-%dT%H:%M:%SZ}", f"{date(when)}, {when:%H:%M} UTC", ago(when, now))
+
+
+def ago(when: datetime, now: datetime) -> str:
+    """`3 hours ago`: rounded down, and never more exact than a minute."""
+    seconds = (now - when).total_seconds()
+    if seconds < 60:
+        return "just now"
+    for below, unit, name in _STEPS:
+        if seconds < below:
+            return _several(int(seconds // unit), name)
+    return _several(int(seconds // (365 * 86_400)), "year")
+
+
+def _several(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'} ago"
+
+
+def name_of(actor: Actor) -> str:
+    return actor.name.strip() or actor.username
+
+
+def verdict(post: Post) -> Said:
+    """Who stands for this post, in words that promise no more than was checked (decisions.md §7)."""
+    by, authorship = name_of(post.author), post.authorship
+    match authorship.verdict:
+        case Verdict.SIGNED:
+            title = f"Signed by {by}"
+            sentence = f"The signature is over exactly these words. {_since(authorship)}"
+        case Verdict.VOUCHED:
+            title = f"Vouched for by {host_of(post.author.iri)}"
+            sentence = "Its author did not sign it. The author’s own server says that it is theirs, as is usual today."
+        case Verdict.CHANGED:
+            title = f"Under a key that is new for {by}"
+            sentence = (
+                "The signature is valid, but the key is not the one that was known here, and nothing connects the two. "
+                f"Ask {by} by another way before you trust it."
+            )
+        case Verdict.REFUSED:
+            title = "Not authentic"
+            sentence = "What should show who wrote it does not hold."
+    return Said(
+        word=authorship.verdict.value,
+        title=title,
+        sentence=sentence,
+        reason=authorship.reason,
+        key=authorship.key,
+        fingerprint=fingerprint(authorship.key),
+    )
+
+
+def _since(authorship: Authorship) -> str:
+    """How the key is known, and since when."""
+    if authorship.key_since is None:
+        return "The key is the one that is known here."
+    day = date(authorship.key_since)
+    match authorship.key_trust:
+        case Trust.COMPARED:
+            return f"The key has been known here since {day} and was compared in person."
+        case Trust.CONTINUITY:
+            return f"The key has been known here since {day}; the one before it named it as its successor."
+        case _:
+            return f"The key has been the same here since {day}."
+
+
+def fingerprint(key: str | None) -> str | None:
+    """The part of a key that two people compare; None for what is not an identity key."""
+    if key is None:
+        return None
+    try:
+        return PublicIdentity.from_multikey(key).fingerprint
+    except BadKey:
+        return None
+
+
+def hue(handle: str) -> int:
+    """The colour of an account without a picture: always the same one."""
+    return hashlib.blake2b(handle.lower().encode(), digest_size=4).digest()[0] % HUES
+
+
+def initial(actor: Actor) -> str:
+    """The letter on the egg of an account."""
+    return next((sign for sign in name_of(actor) + actor.username if sign.isalnum()), "·").upper()[:1]
