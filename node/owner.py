@@ -1,0 +1,384 @@
+"""What the owner can do, each thing once: every door (page, client API, command line) comes through here."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from node import text
+from node.errors import CuicuiError, NotAllowed, NotFound
+from node.events import Events
+from node.federation import compose
+from node.federation.actors import Actors
+from node.federation.lookup import parse_handle
+from node.federation.outbox import Outbox, recipients
+from node.federation.own import OwnDocuments
+from node.ids import Ids, Snowflake
+from node.keyring import OwnKeys
+from node.model import (
+    Actor,
+    Authorship,
+    Clock,
+    Draft,
+    Follow,
+    Iri,
+    KeyState,
+    KnownKey,
+    Mention,
+    Note,
+    Post,
+    Profile,
+    Tell,
+    Trust,
+    Verdict,
+    Visibility,
+)
+from node.storage import activities, notes, profile, relations, timelines, tokens
+from node.storage import actors as stored
+from node.storage.actors import KnownActor
+from node.storage.queue import Job
+from node.storage.relations import Relation, State
+from node.storage.store import Store
+from node.text import MentionTarget
+
+SCOPES = "read write follow push"
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A status that was stored, and how many inboxes are owed it. `unknown` handles stayed plain text."""
+
+    post: Post
+    inboxes: int
+    unknown: tuple[str, ...]
+
+
+class Owner:
+    """The owner of this node, acting."""
+
+    def __init__(
+        self,
+        store: Store,
+        actors: Actors,
+        outbox: Outbox,
+        documents: OwnDocuments,
+        events: Events,
+        keys: OwnKeys,
+        *,
+        ids: Ids,
+        snowflake: Snowflake,
+        clock: Clock,
+        sign_private_posts: bool = True,
+    ) -> None:
+        self._store = store
+        self._actors = actors
+        self._outbox = outbox
+        self._documents = documents
+        self._events = events
+        self._keys = keys
+        self._ids = ids
+        self._snowflake = snowflake
+        self._clock = clock
+        self._sign_private_posts = sign_private_posts
+
+    # ── write ────────────────────────────────────────────────────────────────────────────────
+
+    async def post(self, draft: Draft) -> Posted:
+        """Publish a status: counted, rendered, signed, stored and owed to its readers, or nothing at all.
+
+        Raises TooLong, NotAllowed, NotFound (what it answers is not here).
+        """
+        if not draft.text.strip():
+            raise NotAllowed("there is nothing to post", hint='say something: cuicui post "…"')
+        text.check_length(draft.text, draft.warning)
+        parent = await self._parent(draft.in_reply_to)
+        targets, unknown = await self._mentioned(draft.text)
+        rendered = text.render(draft.text, mentions=targets, tag_url=self._ids.tag)
+        mentions = rendered.mentions
+        if parent is not None and not parent.own:  # whom one answers is told, also when not named
+            to_author = Mention(parent.note.author, parent.author.handle)
+            if to_author.href not in [mention.href for mention in mentions]:
+                mentions = (to_author, *mentions)
+        if draft.visibility is Visibility.DIRECT and not mentions:
+            raise NotAllowed("a direct post needs somebody to go to", hint="mention them: @name@host")
+        now = self._clock()
+        identifier = self._snowflake.mint(now)
+        iri = self._ids.note(identifier)
+        note = Note(
+            iri=iri,
+            author=self._ids.actor,
+            audience=compose.audience(draft.visibility, self._ids, [mention.href for mention in mentions]),
+            content=rendered.html,
+            published=now,
+            url=self._ids.note_page(identifier),
+            in_reply_to=parent.note.iri if parent else None,
+            context=(parent.note.context if parent else None) or self._ids.context(identifier),
+            summary=draft.warning.strip(),
+            sensitive=bool(draft.warning.strip()),
+            language=draft.language,
+            mentions=mentions,
+            hashtags=rendered.hashtags,
+            source=draft.text,
+        )
+        return Posted(*await self._publish(identifier, note, draft.visibility), unknown)
+
+    async def _publish(self, identifier: int, note: Note, visibility: Visibility) -> tuple[Post, int]:
+        assert note.published is not None
+        now = note.published
+        proven = visibility.is_open or self._sign_private_posts
+        seal = (lambda document: self._outbox.prove(document, now)) if proven else self._outbox.seal
+        sealed = seal(compose.note(note, self._ids))
+        create = seal(compose.create(sealed.document, self._ids))
+        multikey = self._keys.identity.public.multikey
+        authorship = Authorship(
+            verdict=Verdict.SIGNED if proven else Verdict.VOUCHED,
+            reason="You wrote this." if proven else "You wrote this, and left the proof out.",
+            key_id=self._ids.identity_key(multikey),
+            key=multikey,
+            key_since=(await self._documents.profile()).created_at,
+            key_trust=Trust.COMPARED,
+            signed_at=now.replace(microsecond=0) if proven else None,
+        )
+        async with self._store.write() as tx:
+            own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
+            new = notes.NewNote(
+                id=identifier,
+                note=note,
+                author_id=own.id,
+                visibility=visibility,
+                published=now,
+                received_at=now,
+                authorship=authorship,
+                activity=self._ids.create(note.iri),
+                own=True,
+                document=sealed.body,
+            )
+            await notes.add_many(tx, [new])
+            await notes.show_at_home(tx, [(identifier, own.id)])
+            inboxes = await recipients(tx, note.audience, visibility, self._ids)
+            jobs = await self._outbox.submit(tx, create, inboxes, now, about=note.iri)
+            post = await notes.get_by_id(tx, identifier)
+        assert post is not None
+        self._done(jobs, Tell("note", str(identifier)))
+        return post, len(inboxes)
+
+    async def _parent(self, iri: Iri | None) -> Post | None:
+        if iri is None:
+            return None
+        parent = await self.find_post(iri)
+        if parent is None:
+            raise NotFound(f"there is no post {iri} here", hint="see the numbers and addresses in: cuicui timeline")
+        return parent
+
+    async def _mentioned(self, draft: str) -> tuple[dict[str, MentionTarget], tuple[str, ...]]:
+        """Look up everyone named in a text, side by side; who cannot be found stays text."""
+        handles = text.find_mentions(draft)
+        found = await asyncio.gather(*(self._actors.resolve(handle) for handle in handles), return_exceptions=True)
+        targets: dict[str, MentionTarget] = {}
+        unknown: list[str] = []
+        for handle, result in zip(handles, found, strict=True):
+            if isinstance(result, KnownActor):
+                actor = result.actor
+                targets[handle] = MentionTarget(actor.iri, f"@{handle.removeprefix('@')}", actor.url or actor.iri)
+            elif isinstance(result, CuicuiError):
+                unknown.append(handle)
+            else:
+                raise result
+        return targets, tuple(unknown)
+
+    async def delete(self, iri: Iri) -> None:
+        """Take a post back: the note goes, its readers are told, and its address says it was here."""
+        now = self._clock()
+        async with self._store.write() as tx:
+            post = await notes.get(tx, iri)
+            if post is None or not post.own:
+                raise NotFound(f"there is no post of yours at {iri}")
+            delete = compose.delete(iri, post.note.audience, self._ids)
+            proven = post.visibility.is_open or self._sign_private_posts
+            sealed = self._outbox.prove(delete, now) if proven else self._outbox.seal(delete)
+            inboxes = await recipients(tx, post.note.audience, post.visibility, self._ids)
+            jobs = await self._outbox.submit(tx, sealed, inboxes, now, about=iri)
+            await notes.bury(tx, notes.Tombstone(iri, self._ids.actor, post.note.type, now, post.visibility.is_open))
+            await activities.forget_content(tx, iri, but=Iri(str(sealed.document["id"])))
+        self._done(jobs, Tell("delete", str(post.id)))
+
+    # ── follow ───────────────────────────────────────────────────────────────────────────────
+
+    async def follow(self, whom: str) -> Relation:
+        """Ask somebody (a handle or an address) to be followed. Raises NotAllowed, Unreachable."""
+        target = (await self._actors.resolve(whom)).actor
+        if target.iri == self._ids.actor:
+            raise NotAllowed("that is you")
+        now = self._clock()
+        async with self._store.write() as tx:
+            before = await relations.follow_of(tx, target.iri)
+            if before is not None and before.state is State.ACCEPTED:
+                return before
+            wanted = Follow(self._ids.activity(self._snowflake.mint(now)), self._ids.actor, target.iri)
+            await relations.start_follow(tx, target.iri, wanted.id, now)
+            sealed = self._outbox.seal(compose.follow(wanted))
+            jobs = await self._outbox.submit(tx, sealed, [target.inbox], now)
+        self._done(jobs, Tell("following", target.iri))
+        return Relation(target.iri, wanted.id, State.PENDING, now)
+
+    async def unfollow(self, whom: str) -> Iri:
+        """Stop following; what they wrote leaves the home timeline. Works also when their server is gone."""
+        target = await self._known(whom)
+        now = self._clock()
+        async with self._store.write() as tx:
+            before = await relations.follow_of(tx, target.iri)
+            if before is None:
+                raise NotFound(f"you do not follow {whom}", hint="see whom you follow: cuicui following")
+            undone = Follow(before.activity, self._ids.actor, target.iri)
+            undo = compose.undo_follow(self._ids.activity(self._snowflake.mint(now)), undone)
+            await relations.end_follow(tx, target.iri)
+            await timelines.leave_home(tx, target.iri)
+            jobs = await self._outbox.submit(tx, self._outbox.seal(undo), [target.inbox], now)
+        self._done(jobs, Tell("unfollowing", target.iri))
+        return target.iri
+
+    async def accept(self, whom: str) -> Iri:
+        """Let somebody follow who asked."""
+        return await self._answer(whom, yes=True)
+
+    async def reject(self, whom: str) -> Iri:
+        """Say no to somebody who asked, or remove a follower."""
+        return await self._answer(whom, yes=False)
+
+    async def _answer(self, whom: str, *, yes: bool) -> Iri:
+        target = await self._known(whom)
+        now = self._clock()
+        async with self._store.write() as tx:
+            asked = await relations.follower(tx, target.iri)
+            if asked is None or (yes and asked.state is State.ACCEPTED):
+                raise NotFound(f"{whom} has not asked to follow you", hint="see who has: cuicui followers --requests")
+            follow = Follow(asked.activity, target.iri, self._ids.actor)
+            answer = (compose.accept if yes else compose.reject)(self._ids.activity(self._snowflake.mint(now)), follow)
+            if yes:
+                await relations.put_follower(tx, target.iri, asked.activity, State.ACCEPTED, now)
+            else:
+                await relations.drop_follower(tx, target.iri)
+            jobs = await self._outbox.submit(tx, self._outbox.seal(answer), [target.inbox], now)
+        self._done(jobs, Tell("follow" if yes else "unfollow", target.iri))
+        return target.iri
+
+    async def _known(self, whom: str) -> Actor:
+        """Somebody we have met; their server is asked only if we have not."""
+        async with self._store.read() as tx:
+            found = await stored.get(tx, Iri(whom))
+            handle = parse_handle(whom)
+            if found is None and handle is not None:
+                found = await stored.find_handle(tx, handle.name, handle.host)
+        return (found or await self._actors.resolve(whom)).actor
+
+    # ── read ─────────────────────────────────────────────────────────────────────────────────
+
+    async def timeline(
+        self, *, before: int | None = None, after: int | None = None, limit: int = 20, mentions: bool = False
+    ) -> list[Post]:
+        """The home timeline, newest first; or what was said to the owner."""
+        page = timelines.mentions if mentions else timelines.home_posts
+        async with self._store.read() as tx:
+            return await page(tx, before=before, after=after, limit=limit)
+
+    async def find_post(self, name: str) -> Post | None:
+        """A post that is here, by its number, its id or the address of its page."""
+        async with self._store.read() as tx:
+            if name.isascii() and name.isdigit() and len(name) <= 19:
+                return await notes.get_by_id(tx, int(name))
+            return await notes.get_by_url(tx, name)
+
+    async def following(self) -> list[Relation]:
+        async with self._store.read() as tx:
+            return await relations.list_follows(tx, state=None)
+
+    async def followers(self, *, requests: bool = False) -> list[Relation]:
+        async with self._store.read() as tx:
+            return await relations.list_followers(tx, State.PENDING if requests else State.ACCEPTED)
+
+    async def people(self, iris: Sequence[Iri]) -> dict[Iri, KnownActor]:
+        """What is known of these accounts."""
+        async with self._store.read() as tx:
+            return await stored.many(tx, iris)
+
+    async def profile(self) -> Profile:
+        return await self._documents.profile()
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────
+
+    async def keys_of(self, whom: str) -> tuple[KnownActor, tuple[KnownKey, ...]]:
+        """An account and every key we know of it."""
+        actor = await self._actors.resolve(whom)
+        async with self._store.read() as tx:
+            return actor, await stored.keys_of(tx, actor.actor.iri)
+
+    async def trust_keys(self, whom: str) -> list[KnownKey]:
+        """The owner's word: the keys this account shows now are right, and have been compared.
+
+        Returns the keys that are pinned by it.
+        """
+        actor, keys = await self.keys_of(whom)
+        listed = [key for key in keys if key.state is not KeyState.RETIRED]
+        if not listed:
+            raise NotFound(f"{whom} shows no key")
+        replaced = {key.kind for key in listed if key.state is KeyState.CHANGED}
+        accepted = [key for key in listed if key.state is KeyState.CHANGED or key.kind not in replaced]
+        old = [key.material for key in listed if key not in accepted]
+        async with self._store.write() as tx:
+            await stored.set_key_state(
+                tx, actor.actor.iri, [key.material for key in accepted], KeyState.PINNED, Trust.COMPARED
+            )
+            await stored.set_key_state(tx, actor.actor.iri, old, KeyState.RETIRED)
+        self._actors.forget_cached()
+        return accepted
+
+    # ── the owner's account ──────────────────────────────────────────────────────────────────
+
+    async def change_profile(
+        self,
+        *,
+        name: str | None = None,
+        summary: str | None = None,
+        approves_followers: bool | None = None,
+        also_known_as: tuple[Iri, ...] | None = None,
+    ) -> Profile:
+        """Change what others see, and tell those who follow and are followed (Update of the actor)."""
+        given = {
+            "name": name,
+            "summary": summary,
+            "approves_followers": approves_followers,
+            "also_known_as": also_known_as,
+        }
+        changed = replace(await self.profile(), **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        now = self._clock()
+        document = self._outbox.prove(
+            compose.actor(
+                changed,
+                self._ids,
+                transport_pem=self._keys.transport.public.pem,
+                multikeys=[self._keys.identity.public.multikey],
+            ),
+            now,
+        )
+        update = self._outbox.prove(compose.update_actor(document.document, now), now)
+        async with self._store.write() as tx:
+            await profile.save(tx, changed)
+            inboxes = [*await relations.follower_inboxes(tx), *await relations.followed_inboxes(tx)]
+            jobs = await self._outbox.submit(tx, update, inboxes, now)
+        self._documents.forget_cached()
+        self._done(jobs, Tell("profile", self._ids.actor))
+        return changed
+
+    async def new_token(self, label: str) -> str:
+        """A bearer token for the client API. It is shown once; its hash is kept."""
+        token = secrets.token_urlsafe(32)
+        async with self._store.write() as tx:
+            await tokens.add(tx, token, label=label, scopes=SCOPES, at=self._clock())
+        return token
+
+    def _done(self, jobs: Sequence[Job], tell: Tell) -> None:
+        """After the commit."""
+        self._outbox.offer(jobs)
+        self._events.publish([tell])
