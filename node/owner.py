@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from node import text
 from node.errors import CuicuiError, NotAllowed, NotFound
 from node.events import Events
-from node.federation import compose
+from node.federation import compose, parse
 from node.federation.actors import Actors
 from node.federation.lookup import parse_handle
 from node.federation.outbox import Outbox, recipients
@@ -365,6 +365,9 @@ class Owner:
         update = self._outbox.prove(compose.update_actor(document.document, now), now)
         async with self._store.write() as tx:
             await profile.save(tx, changed)
+            own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
+            shown = parse.actor(document.document)  # type: ignore[arg-type]
+            await stored.put(tx, shown, id=own.id, at=now, document=None)
             inboxes = [*await relations.follower_inboxes(tx), *await relations.followed_inboxes(tx)]
             jobs = await self._outbox.submit(tx, update, inboxes, now)
         self._documents.forget_cached()

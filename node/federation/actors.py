@@ -19,7 +19,7 @@ from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
 from node.storage import actors as stored
-from node.storage import hosts
+from node.storage import hosts, relations
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
 from node.storage.store import Store
@@ -196,6 +196,23 @@ class Actors:
             self._absent.drop(key_id)
         self._known.put(actor.iri, stored_now)
         return stored_now
+
+    async def check_gone(self, inbox: Iri) -> None:
+        """An inbox answered 410: ask for each actor behind it, and forget those that are gone (federation.md §9)."""
+        async with self._store.read() as tx:
+            behind = await stored.behind(tx, inbox)
+        for iri in behind:
+            try:
+                await self.refresh(iri)
+            except Unreachable as error:
+                if error.status in (404, 410):
+                    async with self._store.write() as tx:
+                        await relations.forget(tx, iri)
+                        await stored.mark_gone(tx, iri, self._clock())
+                    self._known.drop(iri)
+                    log.info("gone", extra={"actor": iri})
+            except Refused as refused:
+                log.info("actor not readable", extra={"actor": iri, "why": refused.message})
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 

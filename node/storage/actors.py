@@ -150,6 +150,12 @@ async def inboxes(tx: Tx, iris: Iterable[Iri], *, shared: bool = False) -> list[
     return [Iri(iri) for iri in rows.scalars()]
 
 
+async def behind(tx: Tx, inbox: Iri, limit: int = 50) -> list[Iri]:
+    """Who is reached by an inbox, their own or shared."""
+    query = select(actors.c.iri).where((actors.c.inbox == inbox) | (actors.c.shared_inbox == inbox)).limit(limit)
+    return [Iri(iri) for iri in (await tx.execute(query)).scalars()]
+
+
 @dataclass(frozen=True, slots=True)
 class Brief:
     """What storing somebody's posts needs to know of them."""

@@ -1,0 +1,263 @@
+"""The only wiring: settings and keys → store, client, inbox, outbox, workers, routes."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.abc import AbstractResolver
+
+from keys.passphrase import Passphrase
+from node import __version__, keyring
+from node import web as pages_for_people
+from node.errors import StartError
+from node.events import Events
+from node.federation import endpoints
+from node.federation.actors import Actors
+from node.federation.authenticate import Authenticator
+from node.federation.client import Client
+from node.federation.delivery import Delivery
+from node.federation.fetch import Fetcher
+from node.federation.httpsig import Signer
+from node.federation.inbox import Inbox
+from node.federation.lookup import Lookup
+from node.federation.outbox import Outbox
+from node.federation.own import Gate, OwnDocuments
+from node.federation.reception import BODY_LIMIT, Reception
+from node.ids import Ids, Snowflake
+from node.keyring import OwnKeys
+from node.model import Clock, Profile, Tell, utcnow
+from node.owner import Owner
+from node.settings import Settings
+from node.storage import profile as stored_profile
+from node.storage.migrate import migrate
+from node.storage.store import Store
+from node.workers import Workers
+
+log = logging.getLogger("cuicui.node")
+
+MAIN = "node"
+"""The name under which the node itself holds deliveries: a successor takes up what it left."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """Everything that belongs to one node, put together. `delivery` and `workers` run only when it serves."""
+
+    settings: Settings
+    ids: Ids
+    keys: OwnKeys
+    store: Store
+    client: Client
+    actors: Actors
+    fetcher: Fetcher
+    events: Events
+    inbox: Inbox
+    outbox: Outbox
+    delivery: Delivery
+    documents: OwnDocuments
+    gate: Gate
+    reception: Reception
+    owner: Owner
+    clock: Clock
+
+    def forget_cached(self) -> None:
+        """Another process wrote to the store."""
+        self.actors.forget_cached()
+        self.documents.forget_cached()
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings,
+    *,
+    passphrase: Passphrase = None,
+    clock: Clock = utcnow,
+    worker: str | None = None,
+    resolver: AbstractResolver | None = None,
+) -> AsyncIterator[Node]:
+    """A node, opened and closed again. `worker` is set by processes that deliver themselves.
+
+    Raises StartError when there is no node in the data directory, StoreError, KeyFileError.
+    """
+    store = Store(settings.database)
+    try:
+        if store.path is not None and not store.path.exists():
+            raise no_node(settings.data)
+        said = await migrate(store, snapshots=settings.snapshots, now=clock())
+        if said is not None:
+            log.info("upgraded", extra={"what": said})
+        async with store.read() as tx:
+            found = await stored_profile.get(tx)
+        if found is None:
+            raise no_node(settings.data)
+        keys = keyring.load(settings.keys, passphrase)
+        node = _wired(settings, store, keys, *found, clock=clock, worker=worker, resolver=resolver)
+        try:
+            yield node
+        finally:
+            await node.client.close()
+    finally:
+        await store.close()
+
+
+def no_node(data: Path) -> StartError:
+    return StartError(f"there is no node in {data}", hint=f"make one: cuicui init --data {data}")
+
+
+def _wired(
+    settings: Settings,
+    store: Store,
+    keys: OwnKeys,
+    profile: Profile,
+    base_url: str,
+    *,
+    clock: Clock,
+    worker: str | None,
+    resolver: AbstractResolver | None,
+) -> Node:
+    if "base_url" in settings.model_fields_set and settings.base_url != base_url:
+        raise StartError(
+            f"this node was made for {base_url}, and the settings say {settings.base_url}",
+            hint="an address is part of every id and cannot change; make another node, and move there",
+        )
+    ids = Ids(base_url, profile.handle)
+    snowflake = Snowflake(secrets.randbits(16))
+    client = Client(
+        allow_networks=settings.allow_networks,
+        user_agent=f"cuicui/{__version__} (+{base_url})",
+        resolver=resolver,
+    )
+    events = Events()
+    fetcher = Fetcher(client, Signer(ids.server_key, keys.server), own_origin=ids.origin, clock=clock)
+    lookup = Lookup(client, settings.allow_networks)
+    actors = Actors(store, fetcher, lookup, ids=ids, snowflake=snowflake, clock=clock)
+    authenticator = Authenticator(actors, ids=ids, clock=clock)
+    outbox = Outbox(keys, ids=ids, worker=worker)
+    delivery = Delivery(
+        store,
+        client,
+        keys,
+        ids=ids,
+        clock=clock,
+        worker=worker or f"idle-{secrets.token_hex(4)}",
+        at_once=settings.deliveries_at_once,
+        on_gone=actors.check_gone,
+    )
+    if worker is not None:
+        outbox.offer = delivery.offer
+    documents = OwnDocuments(store, keys, outbox, ids=ids, clock=clock)
+    inbox = Inbox(
+        store,
+        actors,
+        authenticator,
+        outbox,
+        events,
+        ids=ids,
+        snowflake=snowflake,
+        clock=clock,
+        owner=documents.profile,
+    )
+    owner = Owner(
+        store,
+        actors,
+        outbox,
+        documents,
+        events,
+        keys,
+        ids=ids,
+        snowflake=snowflake,
+        clock=clock,
+        sign_private_posts=settings.sign_private_posts,
+    )
+    return Node(
+        settings=settings,
+        ids=ids,
+        keys=keys,
+        store=store,
+        client=client,
+        actors=actors,
+        fetcher=fetcher,
+        events=events,
+        inbox=inbox,
+        outbox=outbox,
+        delivery=delivery,
+        documents=documents,
+        gate=Gate(authenticator, ids=ids, clock=clock),
+        reception=Reception(inbox, store, clock),
+        owner=owner,
+        clock=clock,
+    )
+
+
+def site(node: Node) -> web.Application:
+    """The routes of a node, for servers and for people; what they keep is dropped when something changes."""
+    app = web.Application(client_max_size=BODY_LIMIT)
+    pages = pages_for_people.mount(
+        app,
+        store=node.store,
+        ids=node.ids,
+        clock=node.clock,
+        profile=node.documents.profile,
+        own_key=node.keys.identity.public,
+    )
+    doors = endpoints.mount(
+        app,
+        store=node.store,
+        ids=node.ids,
+        documents=node.documents,
+        gate=node.gate,
+        clock=node.clock,
+        receive=node.reception,
+    )
+
+    def changed(_tell: Tell) -> None:
+        pages.invalidate()
+        doors.invalidate()
+
+    node.events.subscribe(changed)
+    return app
+
+
+@asynccontextmanager
+async def serving(node: Node) -> AsyncIterator[Workers]:
+    """A node that listens, delivers and keeps itself in order; on leaving, it finishes what is under way.
+
+    Raises StartError when the port is taken or not ours to take.
+    """
+    settings = node.settings
+    app = site(node)
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=75.0, shutdown_timeout=5.0)
+    await runner.setup()
+    workers = Workers(node.store, node.delivery, node.inbox, node.reception, node.events, forget=node.forget_cached)
+    try:
+        try:
+            await web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024).start()
+        except OSError as error:
+            raise _cannot_listen(settings, error) from None
+        workers.start()
+        try:
+            yield workers
+        finally:
+            await runner.cleanup()  # no new request; then what was accepted is written, and what is owed is sent
+            await node.inbox.drain()
+            await workers.stop()
+    finally:
+        await runner.cleanup()
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> StartError:
+    if error.errno == errno.EADDRINUSE:
+        return StartError(
+            f"{settings.listen} is in use by another program",
+            hint="stop it, or choose another port: cuicui run --listen 127.0.0.1:8141",
+        )
+    if error.errno == errno.EACCES:
+        return StartError(f"this user may not listen on {settings.listen}", hint="use a port above 1023, and a proxy")
+    return StartError(f"cannot listen on {settings.listen}: {error.strerror or error}", hint="check --listen")

@@ -1,0 +1,149 @@
+"""Make a node: data directory, keys, database, owner. All of it, or nothing."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from node import keyring
+from node.errors import CuicuiError, NotAllowed, StartError
+from node.federation import compose, parse
+from node.ids import Ids, Snowflake
+from node.keyring import OwnKeys
+from node.model import Clock, Profile, utcnow
+from node.passwords import hashed
+from node.settings import FILE, Settings
+from node.storage import actors, profile
+from node.storage.migrate import migrate
+from node.storage.store import Store
+
+HANDLE = re.compile(r"[a-z0-9_]{1,30}")
+
+
+@dataclass(frozen=True, slots=True)
+class Founded:
+    """A node that was just made."""
+
+    ids: Ids
+    keys: OwnKeys
+
+
+async def found(
+    settings: Settings,
+    *,
+    handle: str,
+    name: str = "",
+    password: str | None = None,
+    passphrase: str | None = None,
+    clock: Clock = utcnow,
+) -> Founded:
+    """Make a node in `settings.data`. Raises StartError if there is one already, and changes nothing then.
+
+    If anything fails half-way, what was made is taken away again.
+    """
+    check_handle(handle)
+    data = settings.data
+    if exists(settings):
+        raise StartError(f"there is a node in {data} already", hint=f"run it: cuicui run --data {data}")
+    made_directory = _make_directory(data)
+    try:
+        keys = keyring.generate()
+        ids = Ids(settings.base_url, handle)
+        await _fill(settings, ids, keys, Profile(handle, name or handle, created_at=clock()), password)
+        keyring.save(settings.keys, keys, passphrase)
+        _write_settings(settings)
+    except BaseException:
+        _take_away(settings, made_directory)
+        raise
+    return Founded(ids, keys)
+
+
+def exists(settings: Settings) -> bool:
+    """Whether something of a node is in the data directory: keys, or a database."""
+    return settings.keys.exists() or (settings.data / "cuicui.db").exists()
+
+
+def check_handle(handle: str) -> None:
+    if not HANDLE.fullmatch(handle):
+        raise NotAllowed(
+            f"{handle!r} cannot be a handle: 1 to 30 of the letters a–z, digits and _", hint="for example: ada"
+        )
+
+
+def default_handle() -> str:
+    """The name of who is at the keyboard, as far as it can be a handle."""
+    try:
+        name = re.sub(r"[^a-z0-9_]+", "_", getpass.getuser().lower()).strip("_")[:30]
+    except (KeyError, OSError):
+        name = ""
+    return name if name and name != "root" else "me"
+
+
+def default_listen(base_url: str) -> str | None:
+    """Where to listen so that a base URL on this machine works without a proxy; None for any other."""
+    parts = urlsplit(base_url)
+    if parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1"):
+        host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
+        return f"[{host}]:{parts.port or 80}" if ":" in host else f"{host}:{parts.port or 80}"
+    return None
+
+
+async def _fill(settings: Settings, ids: Ids, keys: OwnKeys, owner: Profile, password: str | None) -> None:
+    store = Store(settings.database)
+    try:
+        await migrate(store, snapshots=None, now=owner.created_at)
+        document = compose.actor(
+            owner, ids, transport_pem=keys.transport.public.pem, multikeys=[keys.identity.public.multikey]
+        )
+        async with store.write() as tx:
+            if await profile.get(tx) is not None:
+                raise StartError("this database belongs to a node already", hint="name another one, or run that node")
+            await profile.create(tx, owner, ids.base, hashed(password) if password else None)
+            await actors.put(
+                tx,
+                parse.actor(document),  # type: ignore[arg-type]
+                id=Snowflake(secrets.randbits(16)).mint(owner.created_at),
+                at=owner.created_at,
+                document=None,
+            )
+    finally:
+        await store.close()
+    if store.path is not None:
+        store.path.chmod(0o600)
+
+
+def _make_directory(data: Path) -> bool:
+    try:
+        existed = data.is_dir()
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"cannot make {data}: {error.strerror}", hint="choose another directory with --data") from None
+    return not existed
+
+
+def _write_settings(settings: Settings) -> None:
+    """Only what was chosen: defaults may get better."""
+    lines = [f'base_url = "{settings.base_url}"', f'listen = "{settings.listen}"']
+    if settings.database_url is not None:
+        lines.append(f'database_url = "{settings.database_url}"')
+    file = settings.data / FILE
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _take_away(settings: Settings, made_directory: bool) -> None:
+    try:
+        if made_directory:
+            shutil.rmtree(settings.data, ignore_errors=True)
+            return
+        shutil.rmtree(settings.keys, ignore_errors=True)
+        for name in ("cuicui.db", "cuicui.db-wal", "cuicui.db-shm"):
+            (settings.data / name).unlink(missing_ok=True)
+    except (OSError, CuicuiError):
+        pass  # the failure that brought us here is the one to tell
