@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Tx = AsyncConnection
@@ -38,7 +38,11 @@ def is_sqlite(tx: Tx) -> bool:
 
 def insert(tx: Tx, table: Table) -> Any:
     """An INSERT that knows ON CONFLICT in the dialect at hand (the two spell it alike, in different classes)."""
-    return sqlite.insert(table) if is_sqlite(tx) else postgresql.insert(table)
+    if is_sqlite(tx):
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # 2 MiB that a node on SQLite does without
+
+    return postgresql.insert(table)
 
 
 async def insert_new(tx: Tx, table: Table, rows: Sequence[Row]) -> None:
