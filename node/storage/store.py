@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -16,12 +17,16 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from node.errors import StoreError
 from node.storage.dialect import Tx
+from node.storage.onehop import OneHopConnection
 from node.storage.schema import HEAD
 
 BUSY_MS = 5_000
 """How long a writer waits for another process's transaction before it gives up."""
 
 READERS = 4
+
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8192", "temp_store=MEMORY")
+"""What every SQLite connection is told. FULL: what was answered survives a power cut (decisions.md §9)."""
 
 
 class Store:
@@ -81,9 +86,9 @@ class Store:
             async with self._lock, self._writer.connect() as connection:
                 # No transaction: this must not take the write lock.
                 bare = (await connection.get_raw_connection()).driver_connection
-                assert bare is not None
-                async with bare.execute("PRAGMA data_version") as cursor:
-                    return int((await cursor.fetchone())[0])
+                assert isinstance(bare, OneHopConnection)
+                rows = await bare.execute_fetchall("PRAGMA data_version")
+                return int(next(iter(rows))[0])
 
     async def check(self) -> list[str]:
         """What SQLite's own integrity check complains of; empty when all is well."""
@@ -121,24 +126,22 @@ def _url(text_: str) -> URL:
 
 
 def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> AsyncEngine:
+    def connect() -> sqlite3.Connection:
+        """In the connection's own thread; we say BEGIN ourselves."""
+        connection = sqlite3.connect(
+            url.database or "", timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
     engine = create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=pool_size,
         max_overflow=0,
-        connect_args={"timeout": BUSY_MS / 1000},
+        async_creator=lambda: OneHopConnection(connect),
     )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA cache_size=-8192")
-        cursor.execute("PRAGMA temp_store=MEMORY")
-        cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_(connection: Any) -> None:
