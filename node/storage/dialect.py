@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from node.storage.core import AsyncConnection
 
 Tx = AsyncConnection
 """A transaction: what every function of this package takes first."""

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from node.errors import StoreError
+from node.storage.core import AsyncEngine, create_async_engine
 from node.storage.dialect import Tx
 from node.storage.onehop import OneHopConnection
 from node.storage.schema import HEAD
