@@ -1,0 +1,149 @@
+"""Their activities → ours, by type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from keys.canonical import JsonValue
+from node.errors import Malformed, Reason, Refused
+from node.federation.parse.actors import actor
+from node.federation.parse.notes import audience_in, note
+from node.federation.parse.values import (
+    ACTOR_TYPES,
+    NOTE_TYPES,
+    Document,
+    actor_id_of,
+    id_of,
+    iri,
+    iri_of,
+    maybe_iri,
+    refuse_rearranged,
+    single,
+    type_of,
+)
+from node.model import (
+    Accept,
+    Activity,
+    Create,
+    Delete,
+    Follow,
+    Ignored,
+    Iri,
+    Reject,
+    UndoFollow,
+    Update,
+    UpdateActor,
+)
+
+
+def activity(document: Document) -> Activity:
+    """An activity; Ignored for those we accept and do nothing with.
+
+    An Ignored may have the empty id: Mastodon's Add and Remove carry none (federation.md §1.2).
+    """
+    refuse_rearranged(document)
+    kind = type_of(document, tuple(_ACTIVITIES))
+    by = actor_id_of(document)
+    read = _ACTIVITIES.get(kind)
+    if read is None:
+        return Ignored(maybe_iri(document.get("id")) or Iri(""), by, _label(kind))
+    return read(document, id_of(document), by)
+
+
+# A stranger's word must not become a name in the log and a new counter.
+_COMMON = frozenset(
+    """Add Announce Arrive Block Dislike EmojiReact Flag Ignore Invite Join Leave Like Listen Move Offer QuoteRequest
+    Read Remove TentativeAccept TentativeReject Travel View Vote Tombstone Follow Undo Create Update Delete Accept
+    Reject""".split()  # noqa: SIM905 - words read best as words
+).union(NOTE_TYPES, ACTOR_TYPES)
+
+
+def _label(kind: object) -> str:
+    return kind if isinstance(kind, str) and kind in _COMMON else "unknown"
+
+
+def _object(document: Document) -> object:
+    value = single(document.get("object"))
+    if value is None:
+        raise Malformed("expected an object")
+    if isinstance(value, dict):
+        refuse_rearranged(value)
+    return value
+
+
+def _follow(document: Document, own: Iri, by: Iri) -> Activity:
+    return Follow(own, by, iri_of(_object(document)))
+
+
+def _answer(kind: type[Accept] | type[Reject]) -> Callable[[Document, Iri, Iri], Activity]:
+    def read(document: Document, own: Iri, by: Iri) -> Activity:
+        value = _object(document)
+        if not isinstance(value, dict):
+            return kind(own, by, iri(value), None)
+        if "type" in value and (inner := type_of(value, ("Follow",))) != "Follow":
+            return Ignored(own, by, f"{kind.__name__}({_label(inner)})")
+        answered, follower = maybe_iri(value.get("id")), maybe_iri(value.get("actor"))
+        if answered is None and follower is None:
+            raise Malformed(f"{kind.__name__} does not say which Follow it answers")
+        return kind(own, by, answered, follower)
+
+    return read
+
+
+def _undo(document: Document, own: Iri, by: Iri) -> Activity:
+    value = _object(document)
+    if not isinstance(value, dict):
+        return UndoFollow(own, by, iri(value), None)
+    if "type" in value and (inner := type_of(value, ("Follow",))) != "Follow":
+        return Ignored(own, by, f"Undo({_label(inner)})")
+    # Our UndoFollow does not keep who followed, so this is the place to look (security.md §2).
+    if "actor" in value and iri_of(value["actor"]) != by:
+        raise Refused(Reason.WRONG_ACTOR, f"{by} would undo a Follow of somebody else")
+    undone, target = maybe_iri(value.get("id")), maybe_iri(value.get("object"))
+    if undone is None and target is None:
+        raise Malformed("Undo does not say which Follow it undoes")
+    return UndoFollow(own, by, undone, target)
+
+
+def _create(document: Document, own: Iri, by: Iri) -> Activity:
+    value = _embedded(document)
+    if isinstance(value, str):
+        return Ignored(own, by, f"Create({value})")
+    return Create(own, by, note(value, fallback=audience_in(document)))
+
+
+def _update(document: Document, own: Iri, by: Iri) -> Activity:
+    value = _embedded(document, ACTOR_TYPES)
+    if isinstance(value, str):
+        return Ignored(own, by, f"Update({value})")
+    if type_of(value, (*NOTE_TYPES, *ACTOR_TYPES)) in ACTOR_TYPES:
+        return UpdateActor(own, by, actor(value))
+    return Update(own, by, note(value, fallback=audience_in(document)))
+
+
+def _embedded(document: Document, also: tuple[str, ...] = ()) -> dict[str, JsonValue] | str:
+    """The embedded post (or actor); else a word for what is there instead: a bare id, several, another type."""
+    value = _object(document)
+    if isinstance(value, str):
+        return "reference" if iri(value) else ""
+    if isinstance(value, list):
+        return "several"
+    if not isinstance(value, dict):
+        raise Malformed("expected an object", got=value)
+    kind = type_of(value, (*NOTE_TYPES, *also))
+    return value if kind in NOTE_TYPES or kind in also else _label(kind)
+
+
+def _delete(document: Document, own: Iri, by: Iri) -> Activity:
+    return Delete(own, by, iri_of(_object(document)))
+
+
+_ACTIVITIES: dict[str, Callable[[Document, Iri, Iri], Activity]] = {
+    "Create": _create,
+    "Update": _update,
+    "Delete": _delete,
+    "Follow": _follow,
+    "Accept": _answer(Accept),
+    "Reject": _answer(Reject),
+    "Undo": _undo,
+}
