@@ -11,6 +11,9 @@ from node.errors import Reason, Refused
 
 T = TypeVar("T")
 
+GATHER = 0.003
+"""Seconds that a batch waits for company, and only when the one before had some."""
+
 MOST = 128
 """Items written in one transaction."""
 
@@ -41,8 +44,12 @@ class Batcher(Generic[T]):
 
     async def _run(self) -> None:
         try:
+            crowded = False
             while self._waiting:
+                if crowded and len(self._waiting) < MOST:
+                    await asyncio.sleep(GATHER)
                 batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+                crowded = len(batch) > 1
                 failure: BaseException | None = None
                 try:
                     await self._write([item for item, _ in batch])
