@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Protocol
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -232,14 +232,14 @@ class Endpoints:
         async with self._store.read() as tx:
             if "page" not in request.query:
                 total = await notes.count_replies(tx, found.note.iri)
-                return _for(found, _json(compose.collection(own, total, f"{own}?page=true")), form).to(request)
-            after = _whole(request.query.get("min_id", "0"))
-            if after is None:
+                return _for(found, _json(compose.collection(own, total, _page_of(own))), form).to(request)
+            asked = _bounds(request, "min_id")
+            if asked is None:
                 return _bad_page()
-            posts = await notes.replies(tx, found.note.iri, after=after, limit=PAGE)
-        following = f"{own}?page=true&min_id={posts[-1].id}" if len(posts) == PAGE else None
+            posts = await notes.replies(tx, found.note.iri, after=asked.get("min_id", 0), limit=PAGE)
+        following = _page_of(own, min_id=posts[-1].id) if len(posts) == PAGE else None
         items = [post.note.iri for post in posts]
-        page = compose.collection_page(_here(self._ids, request), own, items, next=following)
+        page = compose.collection_page(_page_of(own, **asked), own, items, next=following)
         return _for(found, _json(page), form).to(request)
 
     async def context(self, request: web.Request) -> web.Response:
@@ -311,17 +311,19 @@ class Endpoints:
             kept = await self._shelf.get_or_make(("outbox", form), lambda: self._outbox(form))
             assert kept is not None
             return kept.to(request)
-        before, after = _bound(request, "max_id"), _bound(request, "min_id")
-        if before is None or after is None:
+        asked = _bounds(request, "max_id", "min_id")
+        if asked is None:
             return _bad_page()
+        after = asked.get("min_id")
         async with self._store.read() as tx:
-            items = await timelines.outbox(tx, before=before or None, after=after or None, limit=PAGE)
+            items = await timelines.outbox(tx, before=asked.get("max_id"), after=after, limit=PAGE)
+        more = items and (after > 0 if after is not None else len(items) == PAGE)  # above 0 is the oldest page
         page = compose.collection_page(
-            _here(self._ids, request),
+            _page_of(own, **asked),
             own,
             [],
-            next=f"{own}?page=true&max_id={items[-1][0]}" if len(items) == PAGE or (after and items) else None,
-            prev=f"{own}?page=true&min_id={items[0][0]}" if items else None,
+            next=_page_of(own, max_id=items[-1][0]) if more else None,
+            prev=_page_of(own, min_id=items[0][0]) if items else None,
         )
         # The bodies go in as they are: taken apart and put together again they would be other bytes.
         body = _json(page).removesuffix(b"]}") + b",".join(body for _, body in items) + b"]}"
@@ -331,8 +333,8 @@ class Endpoints:
         async with self._store.read() as tx:
             total = await notes.count_own(tx)
         own = self._ids.outbox
-        document = compose.collection(own, total, f"{own}?page=true")
-        return _open(_json({**document, "last": f"{own}?page=true&min_id=0"}), form)
+        document = compose.collection(own, total, _page_of(own))
+        return _open(_json({**document, "last": _page_of(own, min_id=0)}), form)
 
     async def followers(self, request: web.Request) -> web.Response:
         return await self._relations(request, self._ids.followers, relations.newest_followers)
@@ -348,14 +350,15 @@ class Endpoints:
             if "page" not in request.query:
                 theirs, ours = await relations.count(tx)
                 total = theirs if own == self._ids.followers else ours
-                return _open(_json(compose.collection(own, total, f"{own}?page=true")), form).to(request)
-            before = _mark(request.query.get("before"))
-            if isinstance(before, str):
+                return _open(_json(compose.collection(own, total, _page_of(own))), form).to(request)
+            asked = {"before": request.query["before"]} if "before" in request.query else {}
+            before = _mark(asked["before"]) if asked else None
+            if asked and before is None:
                 return _bad_page()
             found = await newest(tx, before=before, limit=RELATIONS)
         last = found[-1] if len(found) == RELATIONS else None
-        following = f"{own}?page=true&before={ms(last.since)}~{quote(last.actor, safe='')}" if last else None
-        page = compose.collection_page(_here(self._ids, request), own, [one.actor for one in found], next=following)
+        following = _page_of(own, before=_marked(last)) if last else None
+        page = compose.collection_page(_page_of(own, **asked), own, [one.actor for one in found], next=following)
         return _open(_json(page), form).to(request)
 
     async def featured(self, request: web.Request) -> web.Response:
@@ -390,23 +393,39 @@ def _whole(text: str) -> int | None:
     return number if number <= _LARGEST else None
 
 
-def _bound(request: web.Request, name: str) -> int | None:
-    """0 when it is not given, None when it is no number."""
-    return _whole(request.query.get(name, "0"))
+def _bounds(request: web.Request, *names: str) -> dict[str, int] | None:
+    """Where a page begins or ends, as far as it is said; None when what is said is no number."""
+    found: dict[str, int] = {}
+    for name in names:
+        if name in request.query:
+            number = _whole(request.query[name])
+            if number is None:
+                return None
+            found[name] = number
+    return found
 
 
-def _mark(text: str | None) -> Mark | str | None:
-    """Where the page before ended; the text itself when it is not such a mark."""
-    if text is None:
-        return None
-    since, _, actor = text.partition("~")
+def _marked(last: Relation) -> str:
+    """Where a page of relations ended. Only characters that no client writes differently (RFC 3986 §2.3)."""
+    return f"{ms(last.since)}.{urlsafe_b64encode(last.actor.encode()).decode().rstrip('=')}"
+
+
+def _mark(text: str) -> Mark | None:
+    """What _marked() wrote; None for anything else."""
+    since, _, actor = text.partition(".")
     number = _whole(since)
-    return text if number is None or number >= 10**14 else (when(number), Iri(actor))
+    if number is None or number >= 10**14:
+        return None
+    try:
+        iri = Iri(b64decode(actor + "=" * (-len(actor) % 4), b"-_", validate=True).decode())
+    except ValueError:
+        return None
+    return (when(number), iri) if iri and iri.isprintable() else None
 
 
-def _here(ids: Ids, request: web.Request) -> str:
-    """The address that was asked, on our own base: the Host header is not believed."""
-    return f"{ids.base}{request.path_qs}"
+def _page_of(collection: str, **asked: str | int) -> str:
+    """The address of a page: what was understood of the question, never the question itself."""
+    return f"{collection}?page=true" + "".join(f"&{name}={value}" for name, value in asked.items())
 
 
 def _is_public(body: bytes) -> bool:

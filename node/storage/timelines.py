@@ -59,7 +59,6 @@ async def thread(tx: Tx, root: Iri, *, limit: int = MOST) -> list[Post]:
     below = (
         select(notes.c.id, notes.c.iri, literal(1).label("depth"))
         .where(notes.c.in_reply_to == root, notes.c.visibility.in_(OPEN))
-        .limit(limit)
         .cte("below", recursive=True)
     )
     deeper = (

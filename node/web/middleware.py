@@ -87,7 +87,7 @@ def _failure(request: web.Request, error: Exception) -> Failure:
         return Failure(error.status, error.code, error.message, error.hint)
     if isinstance(error, StoreError):
         log.error("store_failed", extra={"problem": error.message, "hint": error.hint, "route": _route(request)})
-        return Failure(503, error.code, "the node cannot reach its database", "try again in a moment")
+        return Failure(503, error.code, "the node cannot reach its database")
     if isinstance(error, CuicuiError):
         for kind, status in _STATUS:
             if isinstance(error, kind):

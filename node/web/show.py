@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from node import text
 from node.ids import Ids
-from node.model import Iri, Post, host_of
+from node.model import Iri, Post
 from node.storage import notes
 from node.storage.dialect import Tx
 from node.web import words
@@ -42,6 +42,7 @@ class Shown:
     published: words.Moment
     language: str | None
     name: str
+    handle: str
     link: str
     author_link: str
     rel: str
@@ -61,6 +62,7 @@ def show(post: Post, ids: Ids, now: datetime, parent: Parent | None = None) -> S
         published=words.moment(note.published or post.received_at, now),
         language=note.language if note.language and _LANGUAGE.fullmatch(note.language) else None,
         name=words.name_of(post.author),
+        handle=words.handle_of(post.author),
         link=ids.note_page(post.id) if post.own else _web(note.url, note.iri),
         author_link=ids.profile_page if post.own else _web(post.author.url, post.author.iri),
         rel="author" if post.own else _REMOTE,
@@ -78,12 +80,12 @@ async def parent_of(tx: Tx, post: Post, ids: Ids) -> Parent | None:
     if known is None:
         if ids.is_ours(iri):
             return Parent("a post that is not here any more", None, "")
-        return Parent(f"a post on {host_of(iri)}", _web(None, iri), _REMOTE)
+        return Parent(f"a post on {words.host(iri)}", _web(None, iri), _REMOTE)
     if not known.visibility.is_open:
         return Parent("a post that is not public", None, "")
     if known.own:
         return Parent(words.name_of(known.author), ids.note_page(known.id), "")
-    return Parent(known.author.handle, _web(known.note.url, iri), _REMOTE)
+    return Parent(words.handle_of(known.author), _web(known.note.url, iri), _REMOTE)
 
 
 def summary(post: Post, limit: int) -> str:

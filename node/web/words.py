@@ -6,9 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+import idna
+
 from keys import PublicIdentity
 from node.errors import BadKey
-from node.model import Actor, Authorship, Post, Trust, Verdict, host_of
+from node.model import Actor, Post, Trust, Verdict, host_of
 
 HUES = 12
 """How many colours the stylesheet has for those without a picture."""
@@ -71,15 +73,32 @@ def name_of(actor: Actor) -> str:
     return actor.name.strip() or actor.username
 
 
+def host(iri: str) -> str:
+    """The host as it is dialled: letters of other scripts that look like ours are spelled out (security.md §2)."""
+    shown = host_of(iri)
+    if shown.isascii():
+        return shown
+    name, _, port = shown.partition(":")
+    try:
+        spelled = idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        spelled = ascii(name).strip("'")
+    return f"{spelled}:{port}" if port else spelled
+
+
+def handle_of(actor: Actor) -> str:
+    return f"@{actor.username}@{host(actor.iri)}"
+
+
 def verdict(post: Post) -> Said:
     """Who stands for this post, in words that promise no more than was checked (decisions.md §7)."""
     by, authorship = name_of(post.author), post.authorship
     match authorship.verdict:
         case Verdict.SIGNED:
             title = f"Signed by {by}"
-            sentence = f"The signature is over exactly these words. {_since(authorship)}"
+            sentence = f"The signature is over exactly these words. {_since(post)}"
         case Verdict.VOUCHED:
-            title = f"Vouched for by {host_of(post.author.iri)}"
+            title = f"Vouched for by {host(post.author.iri)}"
             sentence = "Its author did not sign it. The author’s own server says that it is theirs, as is usual today."
         case Verdict.CHANGED:
             title = f"Under a key that is new for {by}"
@@ -100,11 +119,14 @@ def verdict(post: Post) -> Said:
     )
 
 
-def _since(authorship: Authorship) -> str:
+def _since(post: Post) -> str:
     """How the key is known, and since when."""
+    authorship = post.authorship
     if authorship.key_since is None:
         return "The key is the one that is known here."
     day = date(authorship.key_since)
+    if post.own:
+        return f"The key is {name_of(post.author)}’s, and has signed here since {day}."
     match authorship.key_trust:
         case Trust.COMPARED:
             return f"The key has been known here since {day} and was compared in person."
