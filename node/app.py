@@ -233,7 +233,8 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
     """
     settings = node.settings
     app = site(node)
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=75.0, shutdown_timeout=5.0)
+    # The keep-alive timer also runs before the first request: a connection that says nothing is closed by it.
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=30.0, shutdown_timeout=5.0)
     await runner.setup()
     workers = Workers(node.store, node.delivery, node.inbox, node.reception, node.events, forget=node.forget_cached)
     try:

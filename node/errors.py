@@ -1,17 +1,17 @@
 """The family of errors, drawn as a tree, each with the HTTP status it is answered with.
 
-    CuicuiError                     keys/errors.py: code, message, hint
-    ├── BadDocument                 400   JSON the strict reader refuses
-    ├── BadKey · BadSignature · BadProof · KeyFileError · Locked
-    ├── Refused                     4xx   a stranger's request we say no to; `reason` names it
-    │   └── Malformed               400   their JSON is not what ActivityPub says
-    ├── Unreachable                 –     a server we could not fetch from or deliver to
-    ├── NotAllowed                  422   the owner asked for something that cannot be
-    │   └── TooLong                 422   more than 140 characters
-    ├── NotFound                    404   no such note, actor or page
-    ├── BadSettings                 –     a settings key or value that stops the start
-    ├── StoreError                  503   the database is full, locked, damaged or absent
-    └── StartError                  –     the node cannot start: port in use, already running …
+CuicuiError                     keys/errors.py: code, message, hint
+├── BadDocument                 400   JSON the strict reader refuses
+├── BadKey · BadSignature · BadProof · KeyFileError · Locked
+├── Refused                     4xx   a stranger's request we say no to; `reason` names it
+│   └── Malformed               400   their JSON is not what ActivityPub says
+├── Unreachable                 –     a server we could not fetch from or deliver to
+├── NotAllowed                  422   the owner asked for something that cannot be
+│   └── TooLong                 422   more than 140 characters
+├── NotFound                    404   no such note, actor or page
+├── BadSettings                 –     a settings key or value that stops the start
+├── StoreError                  503   the database is full, locked, damaged or absent
+└── StartError                  –     the node cannot start: port in use, already running …
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class Reason(Enum):
     TOO_LARGE = ("too_large", 413)
     ENCODED_BODY = ("encoded_body", 415)
     WRONG_TYPE = ("wrong_type", 415)
+    TOO_SLOW = ("too_slow", 408)
+    BROKEN_BODY = ("broken_body", 400)
+    SLOW_BODY = ("slow_body", 408)
     BUSY = ("busy", 503)
     # the signature (http-signatures.md)
     UNSIGNED = ("unsigned", 401)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import asyncio
 import logging
 from collections import OrderedDict
 from dataclasses import replace
@@ -11,7 +13,7 @@ from aiohttp import web
 from node.errors import CuicuiError, Reason, Refused, StoreError
 from node.federation.inbox import Inbox
 from node.federation.own import incoming_of
-from node.model import Clock, Iri, host_of
+from node.model import Clock, host_of
 from node.observe import count
 from node.storage import refusals
 from node.storage.refusals import Refusal
@@ -20,6 +22,12 @@ from node.storage.store import Store
 log = logging.getLogger("cuicui.inbox")
 
 BODY_LIMIT = 1 << 20
+BODY_TIMEOUT = 30.0
+"""Seconds in which the whole body must have come (security.md §10)."""
+
+BODY_TIMEOUT = 30.0
+"""Seconds for the whole body, however it drips (security.md §10)."""
+
 RETRY_AFTER = "60"
 _TYPES = frozenset({"application/activity+json", "application/ld+json", "application/json"})
 _KEPT_AT_MOST = 256
@@ -61,7 +69,7 @@ class Reception:
         log.info("refused", extra={"code": refused.code, "host": host, "why": refused.message[:300]})
         key = (host, refused.code)
         known = self._turned_away.pop(key, None)
-        fresh = Refusal(self._clock(), host, None, refused.code, refused.message)
+        fresh = Refusal(self._clock(), host, None, refused.code, refused.message.encode(errors="replace").decode())
         self._turned_away[key] = replace(fresh, times=known.times + 1) if known else fresh
         if len(self._turned_away) > _KEPT_AT_MOST:
             self._turned_away.popitem(last=False)
@@ -80,16 +88,24 @@ class Reception:
 
 async def _body(request: web.Request) -> bytes:
     """The bytes as sent: not compressed, of a type we read, at most 1 MiB (federation.md §11.1, security.md §10)."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if any(value.strip().lower() != "identity" for value in request.headers.getall("Content-Encoding", ())):
         raise Refused(Reason.ENCODED_BODY, "a compressed body is not read here", hint="send it as it is")
     if request.content_type not in _TYPES:
         raise Refused(Reason.WRONG_TYPE, f"{request.content_type} is not ActivityPub")
     if (request.content_length or 0) > BODY_LIMIT:
         raise Refused(Reason.TOO_LARGE, f"the body is larger than {BODY_LIMIT} bytes")
     try:
-        return await request.read()  # stops at the application's client_max_size
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async with asyncio.timeout(BODY_TIMEOUT):
+            return await request.read()  # stops at the application's client_max_size
+    except TimeoutError:
+        raise Refused(Reason.SLOW_BODY, f"the body did not arrive within {BODY_TIMEOUT:.0f} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise Refused(Reason.TOO_LARGE, f"the body is larger than {BODY_LIMIT} bytes") from None
+    except TimeoutError:
+        raise Refused(Reason.TOO_SLOW, f"the body did not come within {BODY_TIMEOUT:g} s") from None
+    except (ValueError, web.RequestPayloadError) as error:  # aiohttp's word for chunks that are none
+        raise Refused(Reason.BROKEN_BODY, f"the body cannot be read: {str(error)[:100]!r}") from None
 
 
 def _claimed_host(request: web.Request) -> str | None:
@@ -98,5 +114,5 @@ def _claimed_host(request: web.Request) -> str | None:
         for part in request.headers.get(name, "").replace(";", ",").split(","):
             label, _, value = part.strip().partition("=")
             if label.lower() == "keyid" and value.startswith('"http'):
-                return host_of(Iri(value.strip('"')))[:255] or None
+                return ascii(host_of(value.strip('"')))[1:-1][:255] or None  # header bytes need not be text
     return None
