@@ -1,0 +1,1 @@
+"""What cuicui costs: measured on one machine in one run, set beside the floor of the same machine."""
