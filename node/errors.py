@@ -48,7 +48,6 @@ class Reason(Enum):
     TOO_LARGE = ("too_large", 413)
     ENCODED_BODY = ("encoded_body", 415)
     WRONG_TYPE = ("wrong_type", 415)
-    TOO_SLOW = ("too_slow", 408)
     BROKEN_BODY = ("broken_body", 400)
     SLOW_BODY = ("slow_body", 408)
     BUSY = ("busy", 503)

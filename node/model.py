@@ -41,13 +41,21 @@ _ORIGIN = re.compile(r"[^:/?#\\]+://[^/?#\\]*")
 
 @lru_cache(maxsize=8192)
 def _origin(start: str) -> str:
-    """By what comes before the path: asked nine times for each note that arrives, and mostly the same."""
-    parts = urlsplit(start)
+    """By what comes before the path: asked nine times for each note that arrives, and mostly the same.
+
+    Total, since strangers write what it is asked about: what cannot be read as an address has an
+    origin that no address has (RFC 6454 §4).
+    """
+    try:
+        parts = urlsplit(start)
+        number = parts.port
+    except ValueError:
+        return f"opaque:{start}"
     host = (parts.hostname or "").lower().rstrip(".")
     if ":" in host:
         host = f"[{host}]"
     default = {"https": 443, "http": 80}.get(parts.scheme.lower())
-    port = "" if parts.port in (None, default) else f":{parts.port}"
+    port = "" if number in (None, default) else f":{number}"
     return f"{parts.scheme.lower()}://{host}{port}"
 
 

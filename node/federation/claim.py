@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Literal, NoReturn
 
-from node.errors import Reason, Refused
+from node.errors import Reason, Refused, Unreachable
+from node.federation.target import split
 from node.model import Iri, host_of, origin_of
 
 Dialect = Literal["cavage", "rfc9421"]
@@ -101,8 +102,9 @@ def key_id(value: str) -> Iri:
     """A key id we can look up: an http(s) address. `acct:` and the like are refused (http-signatures.md §6)."""
     if not value.startswith(("https://", "http://")) or len(value) > _MAX_KEY_ID or not value.isprintable():
         malformed(f"the key id is not an http(s) address: {value[:100]!r}")
-    host = value.partition("://")[2]
-    if " " in value or not host or host[0] in "/?#:@":
+    try:
+        split(value)
+    except Unreachable:
         malformed(f"the key id is not an http(s) address: {value[:100]!r}")
     return Iri(value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import asyncio
 import logging
 from collections import OrderedDict
 from dataclasses import replace
@@ -22,9 +21,6 @@ from node.storage.store import Store
 log = logging.getLogger("cuicui.inbox")
 
 BODY_LIMIT = 1 << 20
-BODY_TIMEOUT = 30.0
-"""Seconds in which the whole body must have come (security.md §10)."""
-
 BODY_TIMEOUT = 30.0
 """Seconds for the whole body, however it drips (security.md §10)."""
 
@@ -96,14 +92,11 @@ async def _body(request: web.Request) -> bytes:
         raise Refused(Reason.TOO_LARGE, f"the body is larger than {BODY_LIMIT} bytes")
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
-            async with asyncio.timeout(BODY_TIMEOUT):
             return await request.read()  # stops at the application's client_max_size
     except TimeoutError:
         raise Refused(Reason.SLOW_BODY, f"the body did not arrive within {BODY_TIMEOUT:.0f} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise Refused(Reason.TOO_LARGE, f"the body is larger than {BODY_LIMIT} bytes") from None
-    except TimeoutError:
-        raise Refused(Reason.TOO_SLOW, f"the body did not come within {BODY_TIMEOUT:g} s") from None
     except (ValueError, web.RequestPayloadError) as error:  # aiohttp's word for chunks that are none
         raise Refused(Reason.BROKEN_BODY, f"the body cannot be read: {str(error)[:100]!r}") from None
 
