@@ -42,7 +42,7 @@ def decide(known: Sequence[KnownKey], listed: Sequence[ActorKey], *, continuity:
         elif ours is not None and ours.state is KeyState.CHANGED:
             continue
         elif ours is not None:  # retired, and back: right if nothing was pinned in its place meanwhile
-            state = KeyState.CHANGED if _stands(known, listed, key) else KeyState.PINNED
+            state = KeyState.CHANGED if _replaced(known, ours) else KeyState.PINNED
             changes.append(Change(key, state, ours.trust))
         else:
             changes.append(Change(key, _newcomer(known, listed, key), trust))
@@ -58,9 +58,13 @@ def _newcomer(known: Sequence[KnownKey], listed: Sequence[ActorKey], key: ActorK
     return KeyState.PINNED if still_here else KeyState.CHANGED
 
 
-def _stands(known: Sequence[KnownKey], listed: Sequence[ActorKey], key: ActorKey) -> bool:
+def _replaced(known: Sequence[KnownKey], key: KnownKey) -> bool:
+    """Another key of its kind is pinned, or was made its successor by continuity or by the owner's word,
+    also when the actor shows that one no more: a key that was given up for good does not come back by itself."""
     return any(
-        other.state is KeyState.PINNED and other.kind is key.kind and any(_same(other, item) for item in listed)
+        other.kind is key.kind
+        and other is not key
+        and (other.state is KeyState.PINNED or (other.trust is not Trust.FIRST_USE and other.since >= key.since))
         for other in known
     )
 
