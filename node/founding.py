@@ -41,10 +41,11 @@ async def found(
     password: str | None = None,
     passphrase: str | None = None,
     clock: Clock = utcnow,
+    keys: OwnKeys | None = None,
 ) -> Founded:
     """Make a node in `settings.data`. Raises StartError if there is one already, and changes nothing then.
 
-    If anything fails half-way, what was made is taken away again.
+    If anything fails half-way, what was made is taken away again. `keys` are new ones, unless given.
     """
     check_handle(handle)
     data = settings.data
@@ -52,7 +53,7 @@ async def found(
         raise StartError(f"there is a node in {data} already", hint=f"run it: cuicui run --data {data}")
     made_directory = _make_directory(data)
     try:
-        keys = keyring.generate()
+        keys = keys or keyring.generate()
         ids = Ids(settings.base_url, handle)
         await _fill(settings, ids, keys, Profile(handle, name or handle, created_at=clock()), password)
         keyring.save(settings.keys, keys, passphrase)

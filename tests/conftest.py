@@ -1,0 +1,70 @@
+"""Nodes on loopback, strangers beside them, and nothing of ours replaced."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clock import FakeClock
+from tests.support.homes import Home, settle_in
+from tests.support.stranger import Place, Stranger
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Runs like the real one until it is put forward; shared by the nodes of a test."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def alice(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Home]:
+    """Alice's node, running."""
+    home = await settle_in(tmp_path, "alice", clock=clock)
+    try:
+        yield await home.start()
+    finally:
+        await home.stop()
+
+
+@pytest.fixture
+async def bob(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Home]:
+    """Bob's node, running."""
+    home = await settle_in(tmp_path, "bob", clock=clock)
+    try:
+        yield await home.start()
+    finally:
+        await home.stop()
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    """A server of strangers."""
+    async with Place() as made:
+        yield made
+
+
+@pytest.fixture
+async def elsewhere() -> AsyncIterator[Place]:
+    """Another server of strangers."""
+    async with Place() as made:
+        yield made
+
+
+@pytest.fixture
+def carol(place: Place) -> Stranger:
+    """An ordinary account: RSA alone, no proofs."""
+    return place.stranger("carol")
+
+
+@pytest.fixture
+def dave(place: Place) -> Stranger:
+    """An account that signs what it writes."""
+    return place.stranger("dave", proofs=True)
+
+
+@pytest.fixture
+def mallory(elsewhere: Place) -> Stranger:
+    """An account of bad intent, on a server of its own."""
+    return elsewhere.stranger("mallory", proofs=True)

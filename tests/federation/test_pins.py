@@ -1,0 +1,181 @@
+"""What to do when an actor shows keys: the decision as a table, and the same over the wire (key-history.md §7)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from keys import Identity
+from node.federation.pins import Change, decide
+from node.model import ActorKey, Iri, KeyKind, KeyState, KnownKey, Trust, Verdict
+from node.storage import actors as stored
+from tests.support.attack import greet
+from tests.support.clock import FakeClock
+from tests.support.homes import Home, eventually
+from tests.support.stranger import Place, Stranger, rsa_key
+
+OWNER = Iri("https://example.org/u")
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+P, C, R = KeyState.PINNED, KeyState.CHANGED, KeyState.RETIRED
+FIRST, CONT, COMPARED = Trust.FIRST_USE, Trust.CONTINUITY, Trust.COMPARED
+MULTIKEYS = {name: Identity.from_seed(bytes([ord(name)] * 32)).public.multikey for name in "ABCD"}
+
+
+def _listed(name: str) -> ActorKey:
+    """Capital letters are Ed25519 keys with ids of their own; small ones RSA keys, all under `#main-key`."""
+    if name.isupper():
+        return ActorKey(Iri(f"{OWNER}#{MULTIKEYS[name]}"), OWNER, KeyKind.ED25519, MULTIKEYS[name])
+    return ActorKey(Iri(f"{OWNER}#main-key"), OWNER, KeyKind.RSA, rsa_key(name).public.pem)
+
+
+def _known(name: str, state: KeyState, trust: Trust = FIRST, day: int = 0) -> KnownKey:
+    key = _listed(name)
+    public = stored.load(key.kind, key.material)
+    return KnownKey(key.id, OWNER, key.kind, key.material, EPOCH + timedelta(days=day), trust, state, public)
+
+
+Known = list[tuple[str, KeyState, Trust, int]]
+
+TABLE: list[tuple[str, Known, str, bool, dict[str, tuple[KeyState, Trust]]]] = [
+    ("first sight", [], "aA", False, {"a": (P, FIRST), "A": (P, FIRST)}),
+    ("nothing new", [("a", P, FIRST, 0), ("A", P, FIRST, 0)], "aA", False, {}),
+    ("a server learns to sign", [("a", P, FIRST, 0)], "aA", False, {"A": (P, FIRST)}),
+    ("another RSA key, found by asking", [("a", P, FIRST, 0)], "b", False, {"a": (R, FIRST), "b": (C, FIRST)}),
+    ("another RSA key, vouched for", [("a", P, FIRST, 0)], "b", True, {"a": (R, FIRST), "b": (P, CONT)}),
+    ("another identity, found by asking", [("a", P, FIRST, 0), ("A", P, FIRST, 0)], "aB", False,
+     {"A": (R, FIRST), "B": (C, FIRST)}),
+    ("another identity, vouched for", [("a", P, FIRST, 0), ("A", P, FIRST, 0)], "aB", True,
+     {"A": (R, FIRST), "B": (P, CONT)}),
+    ("everything at once is nobody's first use", [("a", P, FIRST, 0)], "bA", False,
+     {"a": (R, FIRST), "b": (C, FIRST), "A": (C, FIRST)}),
+    ("a key taken away", [("a", P, FIRST, 0), ("A", P, COMPARED, 0)], "a", False, {"A": (R, COMPARED)}),
+    ("a changed key stays changed", [("A", R, FIRST, 0), ("B", C, FIRST, 1)], "B", False, {}),
+    ("a changed key, vouched for later", [("A", P, FIRST, 0), ("B", C, FIRST, 1)], "AB", True, {"B": (P, CONT)}),
+    ("the old key is back after a stranger's", [("A", R, FIRST, 0), ("B", C, FIRST, 1)], "A", False,
+     {"B": (R, FIRST), "A": (P, FIRST)}),
+    ("the old key is back beside the one that replaced it", [("A", R, FIRST, 0), ("B", P, CONT, 1)], "AB", False,
+     {"A": (C, FIRST)}),
+    ("the replaced key is back instead of its successor", [("A", R, FIRST, 0), ("B", P, CONT, 1)], "A", False,
+     {"B": (R, CONT), "A": (C, FIRST)}),
+    ("the replaced key is back, after a third", [("A", R, FIRST, 0), ("B", R, CONT, 1), ("C", C, FIRST, 2)], "A",
+     False, {"C": (R, FIRST), "A": (C, FIRST)}),
+    ("the successor is back, after a third", [("A", R, FIRST, 0), ("B", R, CONT, 1), ("C", C, FIRST, 2)], "B",
+     False, {"C": (R, FIRST), "B": (P, CONT)}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("known", "shows", "continuity", "want"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE]
+)
+def test_how_keys_change_when_an_actor_shows_others(
+    known: Known, shows: str, continuity: bool, want: dict[str, tuple[KeyState, Trust]]
+) -> None:
+    """key-history.md §7, ordinary actors: accepted with continuity, marked as changed without."""
+    changes = decide([_known(*row) for row in known], [_listed(name) for name in shows], continuity=continuity)
+    assert set(changes) == {Change(_listed(name), *how) for name, how in want.items()}
+
+
+# ── over the wire ────────────────────────────────────────────────────────────────────────────
+
+
+async def _states(home: Home, who: Stranger) -> dict[str, tuple[KeyState, Trust]]:
+    async with home.node.store.read() as tx:
+        return {key.material: (key.state, key.trust) for key in await stored.keys_of(tx, who.iri)}
+
+
+async def _verdict(home: Home, who: Stranger, words: str) -> Verdict:
+    assert (await who.deliver(who.say(words, home.node.ids.actor), home.base)).status == 202
+    post = await home.shows(words)
+    assert post is not None
+    return post.authorship.verdict
+
+
+async def test_a_key_changed_by_an_update_under_the_old_one_keeps_its_trust(alice: Home, carol: Stranger) -> None:
+    """key-history.md §7: "announced by Update signed with the pinned RSA key: accept, note in history"."""
+    await greet(alice, carol)
+    old, new = carol.rsa, rsa_key("carol, later")
+    carol.rsa = new
+    carol.publish()
+    reply = await carol.deliver(carol.activity("Update", carol.document()), alice.base, key=old)
+    assert reply.status == 202
+
+    async def settled() -> bool:
+        return (await _states(alice, carol)).get(new.public.pem) == (P, CONT)
+
+    await eventually(settled)
+    assert (await _states(alice, carol))[old.public.pem][0] is R
+    assert await _verdict(alice, carol, "with my new key") is Verdict.VOUCHED
+    reply = await carol.deliver(carol.say("with my old key", alice.node.ids.actor), alice.base, key=old)
+    assert reply.verdict == (401, "wrong_signature")
+
+
+async def test_a_key_found_changed_is_used_and_marked(alice: Home, carol: Stranger) -> None:
+    """key-history.md §7: "found only by refetch over TLS: accept for interoperability, state changed, visible mark"."""
+    await greet(alice, carol)
+    carol.rsa = rsa_key("carol, after a fire")
+    carol.publish()
+    assert await _verdict(alice, carol, "it is me, believe me") is Verdict.CHANGED
+
+
+async def test_an_update_under_the_new_key_is_no_continuity(alice: Home, carol: Stranger) -> None:
+    """A key cannot vouch for itself."""
+    await greet(alice, carol)
+    carol.rsa = new = rsa_key("carol, stolen")
+    carol.publish()
+    assert (await carol.deliver(carol.activity("Update", carol.document()), alice.base)).status == 202
+    await eventually(lambda: _no_arrivals(alice))
+    assert (await _states(alice, carol))[new.public.pem] == (C, FIRST)
+
+
+async def _no_arrivals(home: Home) -> bool:
+    return (await home.rows())["arrivals"] == 0
+
+
+async def test_an_identity_changed_by_an_update_is_signed_again(alice: Home, dave: Stranger) -> None:
+    """key-history.md §7: "K changes appear as another Multikey …, signed over HTTP by the unchanged RSA key"."""
+    await greet(alice, dave)
+    dave.identity = Identity.generate()
+    dave.publish()
+    assert (await dave.deliver(dave.activity("Update", dave.document()), alice.base)).status == 202
+
+    async def settled() -> bool:
+        return (await _states(alice, dave)).get(dave.identity.public.multikey) == (P, CONT)
+
+    await eventually(settled)
+    assert await _verdict(alice, dave, "another pen, the same hand") is Verdict.SIGNED
+
+
+async def test_an_identity_found_changed_is_marked_until_the_owner_says_so(alice: Home, dave: Stranger) -> None:
+    """decisions.md §7: "changed … a warning, and a decision for the owner"."""
+    await greet(alice, dave)
+    dave.identity = Identity.generate()
+    dave.publish()
+    assert await _verdict(alice, dave, "who is this") is Verdict.CHANGED
+    await alice.node.owner.trust_keys(dave.iri)
+    assert (await _states(alice, dave))[dave.identity.public.multikey] == (P, COMPARED)
+    assert await _verdict(alice, dave, "it was me") is Verdict.SIGNED
+
+
+async def test_a_retired_identity_signs_nothing_more(alice: Home, dave: Stranger, clock: FakeClock) -> None:
+    """A key no longer listed may have been replaced because it leaked."""
+    await greet(alice, dave)
+    old = dave.identity
+    dave.identity = Identity.generate()
+    dave.publish()
+    await dave.deliver(dave.activity("Update", dave.document()), alice.base)
+    await eventually(lambda: _no_arrivals(alice))
+    dave.identity = old
+    reply = await dave.deliver(dave.say("from the drawer", alice.node.ids.actor), alice.base)
+    assert reply.verdict == (403, "bad_proof")
+
+
+async def test_a_neighbour_cannot_change_ones_key(alice: Home, place: Place, carol: Stranger) -> None:
+    """security.md §1: "key change only from the actor's own origin fetch", at the actor's own word."""
+    neighbour = place.stranger("neighbour")
+    await greet(alice, neighbour)
+    await greet(alice, carol)
+    before = await _states(alice, carol)
+    forged = neighbour.activity("Update", {**carol.document(), "publicKey": neighbour.document()["publicKey"]})
+    assert (await neighbour.deliver(forged, alice.base)).verdict == (403, "wrong_author")
+    assert await _states(alice, carol) == before

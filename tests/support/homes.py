@@ -1,0 +1,134 @@
+"""Real nodes for tests: founded in a temporary directory, listening on loopback, stopped and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import func, select
+
+from node import app, founding, keyring
+from node.app import Node
+from node.keyring import OwnKeys
+from node.model import Post
+from node.settings import Settings
+from node.storage.schema import metadata
+from tests.support.clock import FakeClock
+
+LOOPBACK = "127.0.0.0/8,::1/128"
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@lru_cache(maxsize=32)
+def keys_of(name: str) -> OwnKeys:
+    """The keys of a node of that name: made once in a test session, since two RSA keys take a while."""
+    return keyring.generate()
+
+
+async def eventually(check: Callable[[], Awaitable[T]], *, within: float = 8.0) -> T:
+    """Ask again until the answer is true; what it was then. Fails after `within` seconds."""
+    deadline = asyncio.get_running_loop().time() + within
+    while not (found := await check()):
+        assert asyncio.get_running_loop().time() < deadline, "what was waited for did not happen"
+        await asyncio.sleep(0.01)
+    return found
+
+
+class Home:
+    """One node of a test: its settings, its clock, and the node itself while it runs."""
+
+    def __init__(self, settings: Settings, clock: FakeClock, handle: str) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.handle = handle
+        self._stack: AsyncExitStack | None = None
+        self._node: Node | None = None
+
+    @property
+    def node(self) -> Node:
+        assert self._node is not None, f"{self.handle} does not run"
+        return self._node
+
+    @property
+    def base(self) -> str:
+        return self.settings.base_url
+
+    @property
+    def address(self) -> str:
+        """The handle, as others write it."""
+        return f"@{self.handle}@{self.settings.listen}"
+
+    async def start(self) -> Home:
+        async with AsyncExitStack() as stack:
+            self._node = await stack.enter_async_context(app.opened(self.settings, clock=self.clock, worker=app.MAIN))
+            await stack.enter_async_context(app.serving(self._node))
+            self._stack = stack.pop_all()
+        return self
+
+    async def stop(self) -> None:
+        stack, self._stack, self._node = self._stack, None, None
+        if stack is not None:
+            await stack.aclose()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def rows(self) -> dict[str, int]:
+        """How many rows there are in each table."""
+        async with self.node.store.read() as tx:
+            return {
+                table.name: int((await tx.execute(select(func.count()).select_from(table))).scalar_one())
+                for table in metadata.sorted_tables
+            }
+
+    async def texts(self) -> list[str]:
+        """The home timeline, newest first, as HTML."""
+        return [post.note.content for post in await self.node.owner.timeline(limit=80)]
+
+    async def said_to_me(self) -> list[Post]:
+        return await self.node.owner.timeline(mentions=True, limit=80)
+
+    async def shows(self, words: str) -> Post | None:
+        """The post with these words in the home timeline or among the mentions."""
+        posts = [*await self.node.owner.timeline(limit=80), *await self.said_to_me()]
+        return next((post for post in posts if words in post.note.content), None)
+
+    async def quiet(self) -> None:
+        """Wait until nothing is owed any more."""
+
+        async def nothing_owed() -> bool:
+            return (await self.rows())["queue"] == 0
+
+        await eventually(nothing_owed)
+
+
+async def settle_in(
+    data: Path, handle: str, *, clock: FakeClock | None = None, database_url: str | None = None
+) -> Home:
+    """Found a node; it does not run yet."""
+    port = free_port()
+    clock = clock or FakeClock()
+    settings = Settings.model_validate(
+        {
+            "data": data / handle,
+            "base_url": f"http://127.0.0.1:{port}",
+            "listen": f"127.0.0.1:{port}",
+            "allow_networks": LOOPBACK,
+            "database_url": database_url,
+        }
+    )
+    await founding.found(settings, handle=handle, keys=keys_of(handle), clock=clock)
+    return Home(settings, clock, handle)
