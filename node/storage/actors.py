@@ -134,6 +134,12 @@ async def put(
     await tx.execute(statement.on_conflict_do_update(index_elements=["iri"], set_=changed))
 
 
+async def document(tx: Tx, iri: Iri) -> bytes | None:
+    """The actor document as it was fetched last."""
+    value = (await tx.execute(select(actors.c.document).where(actors.c.iri == iri))).scalar_one_or_none()
+    return None if value is None else bytes(value)
+
+
 async def mark_gone(tx: Tx, iri: Iri, at: datetime) -> None:
     await tx.execute(update(actors).where(actors.c.iri == iri).values(gone_at=ms(at)))
 

@@ -45,6 +45,11 @@ async def get_many(tx: Tx, origins: Iterable[str]) -> dict[str, Host]:
     }
 
 
+async def dormant(tx: Tx) -> list[str]:
+    """The servers that were silent for so long that nothing is tried any more."""
+    return list((await tx.execute(select(hosts.c.origin).where(hosts.c.dormant).order_by(hosts.c.origin))).scalars())
+
+
 async def put(tx: Tx, host: Host) -> None:
     await upsert(
         tx,

@@ -1,0 +1,199 @@
+"""Everything a node needs to live on, in one file: database, keys, settings; made while it runs, checked, put back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+import os
+import secrets
+import shutil
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from keys.passphrase import Passphrase
+from keys.proof import created_at
+from node import keyring
+from node.errors import CuicuiError, Locked, NotAllowed
+from node.settings import FILE, Settings
+from node.storage import profile
+from node.storage.migrate import snapshot
+from node.storage.store import Store
+
+MANIFEST = "backup.json"
+DATABASE = "cuicui.db"
+KEYS = ("identity", "transport", "server")
+VERSION = 1
+LARGEST_TEXT = 1 << 20
+"""Bytes of a key file, of the settings and of the manifest: they are a few kilobytes."""
+
+
+class BadBackup(CuicuiError):
+    """A file that is not a backup of ours, or a damaged one."""
+
+    code = "bad_backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A backup that is whole. `keys_opened`: the keys were opened too, not only compared with their checksums."""
+
+    handle: str
+    base_url: str
+    made_at: str
+    schema: str
+    keys_opened: bool
+
+
+def make(settings: Settings, file: Path, now: datetime) -> int:
+    """Write a backup with mode 0600; how many bytes it has. Refuses to overwrite. Raises NotAllowed, StoreError."""
+    if os.path.lexists(file):
+        raise NotAllowed(f"{file} is there already, and was not touched", hint="choose another name")
+    source = Store(settings.database).path
+    if source is None:
+        raise NotAllowed(
+            "the database is on a PostgreSQL server", hint="save it with pg_dump, and copy the directory of keys"
+        )
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="cuicui-backup-", dir=file.absolute().parent) as directory:
+            contents = {DATABASE: snapshot(source, Path(directory) / DATABASE)}
+            contents |= {f"keys/{name}.json": settings.keys / f"{name}.json" for name in KEYS}
+            if (settings.data / FILE).exists():
+                contents[FILE] = settings.data / FILE
+            _write(temporary, contents, now)
+        os.link(temporary, file)  # refuses an existing name in the same step that takes it
+        return file.stat().st_size
+    except OSError as error:
+        raise NotAllowed(f"cannot write {file}: {error.strerror}", hint="check the directory and the space") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(target: Path, contents: dict[str, Path], now: datetime) -> None:
+    manifest = {
+        "type": "CuicuiBackup",
+        "version": VERSION,
+        "made": created_at(now),
+        "files": {name: _digest(path) for name, path in contents.items()},
+    }
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(handle, "wb") as stream, tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        text = json.dumps(manifest, indent=1).encode()
+        _add(tar, MANIFEST, io.BytesIO(text), len(text), now)
+        for name, path in contents.items():
+            with path.open("rb") as source:
+                _add(tar, name, source, path.stat().st_size, now)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _add(tar: tarfile.TarFile, name: str, source: io.BufferedIOBase | io.BytesIO, size: int, now: datetime) -> None:
+    """Nothing of this machine goes in: no user, no directory."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = size, 0o600, int(now.timestamp())
+    tar.addfile(entry, source)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check(file: Path, passphrase: Passphrase = None) -> Checked:
+    """Unpack a backup aside, compare checksums, ask the database about itself, open the keys. Raises CuicuiError."""
+    with tempfile.TemporaryDirectory(prefix="cuicui-check-") as directory:
+        made = _unpack(file, Path(directory))
+        return asyncio.run(_look(Path(directory), made, passphrase))
+
+
+def restore(file: Path, data: Path) -> Checked:
+    """Put a backup into an empty or new directory; nothing is left there if it is not whole."""
+    if data.exists() and (not data.is_dir() or any(data.iterdir())):
+        raise NotAllowed(f"{data} is not empty, and was not touched", hint="choose another directory with --data")
+    aside = data.with_name(f".{data.name}.{secrets.token_hex(8)}")
+    try:
+        aside.mkdir(mode=0o700, parents=True)
+        try:
+            made = _unpack(file, aside)
+            checked = asyncio.run(_look(aside, made, None))
+            for leftover in (f"{DATABASE}-wal", f"{DATABASE}-shm"):
+                (aside / leftover).unlink(missing_ok=True)
+            aside.rename(data)  # an empty directory may be replaced
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise NotAllowed(f"cannot restore into {data}: {error.strerror}", hint="check owner and space") from None
+    return checked
+
+
+def _unpack(file: Path, target: Path) -> str:
+    """Write the files that a backup has, and only those, below `target`; when it was made."""
+    try:
+        with tarfile.open(file, mode="r:") as tar:
+            manifest = _manifest(tar)
+            (target / "keys").mkdir(mode=0o700)
+            for name, digest in manifest["files"].items():
+                entry = tar.getmember(name)
+                if name != DATABASE and entry.size > LARGEST_TEXT:
+                    raise BadBackup(f"{file}: {name} is too large to be one")
+                _extract(tar, entry, target / name)
+                if _digest(target / name) != digest:
+                    raise BadBackup(f"{file} is damaged: {name} is not what was saved", hint="use an older backup")
+            return str(manifest["made"])
+    except FileNotFoundError:
+        raise BadBackup(f"there is no file {file}") from None
+    except (tarfile.TarError, KeyError, ValueError, TypeError, EOFError):
+        raise BadBackup(f"{file} is damaged, or not a backup of cuicui", hint="use an older backup") from None
+
+
+def _manifest(tar: tarfile.TarFile) -> dict[str, Any]:
+    entry = tar.getmember(MANIFEST)
+    stream = tar.extractfile(entry) if entry.size <= LARGEST_TEXT else None
+    if stream is None:
+        raise ValueError("no manifest")
+    manifest: dict[str, Any] = json.loads(stream.read())
+    required = {DATABASE, *(f"keys/{name}.json" for name in KEYS)}
+    if (manifest["type"], manifest["version"]) != ("CuicuiBackup", VERSION):
+        raise ValueError("another kind of file")
+    if not required <= manifest["files"].keys() <= required | {FILE}:
+        raise ValueError("files are missing, or do not belong")
+    return manifest
+
+
+def _extract(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> None:
+    stream = tar.extractfile(entry) if entry.isreg() else None
+    if stream is None:
+        raise ValueError("not a plain file")
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(handle, "wb") as out:
+        shutil.copyfileobj(stream, out)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+async def _look(directory: Path, made: str, passphrase: Passphrase) -> Checked:
+    store = Store(f"sqlite:///{(directory / DATABASE).absolute()}")
+    try:
+        if complaints := await store.check():
+            raise BadBackup(f"the database in the backup is damaged: {complaints[0]}", hint="use an older backup")
+        schema = await store.version()
+        async with store.read() as tx:
+            found = await profile.get(tx)
+    finally:
+        await store.close()
+    if found is None or schema is None:
+        raise BadBackup("the database in the backup has no owner", hint="use an older backup")
+    try:
+        keyring.load(directory / "keys", passphrase)
+        opened = True
+    except Locked as locked:
+        if passphrase is not None and locked.hint == "Try the passphrase again.":
+            raise
+        opened = False
+    return Checked(f"@{found[0].handle}", found[1], made, schema, opened)

@@ -1,0 +1,209 @@
+"""How the command line shows posts, people and keys: for a reader, and as JSON whose names are stable."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from textwrap import indent
+
+import click
+
+from keys import PublicTransport
+from node import text
+from node.federation.examine import Examined
+from node.model import Actor, Authorship, Iri, KeyState, KnownKey, Post, Trust, Verdict
+from node.storage.actors import KnownActor
+from node.storage.relations import Relation
+from node.web import words
+
+_COLOURS = {Verdict.SIGNED: "green", Verdict.CHANGED: "yellow", Verdict.REFUSED: "red"}
+
+_TRUST = {
+    Trust.FIRST_USE: "first seen then, and the same since",
+    Trust.COMPARED: "compared by you",
+    Trust.CONTINUITY: "named by the key before it",
+}
+
+_STATES = {
+    KeyState.PINNED: "trusted",
+    KeyState.CHANGED: "new, and not trusted: nothing connects it with the known key",
+    KeyState.RETIRED: "no longer used",
+}
+
+
+def out(line: str) -> None:
+    """The result."""
+    click.echo(line)
+
+
+def say(line: str) -> None:
+    """The talk beside it."""
+    click.echo(f"cuicui: {line}", err=True)
+
+
+def hint(line: str) -> None:
+    say(f"hint: {line}")
+
+
+def as_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def stamp(when: datetime | None) -> str | None:
+    return None if when is None else f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03}Z"
+
+
+def one_line(shown: str) -> str:
+    """What a stranger wrote, on one line, unable to steer the terminal."""
+    return text.plain(shown, 500)
+
+
+def coloured(verdict: Verdict) -> str:
+    """The word; its colour only where somebody can see it (https://no-color.org)."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return verdict.value
+    return click.style(verdict.value, fg=_COLOURS.get(verdict), bold=verdict is not Verdict.VOUCHED)
+
+
+# ── posts ────────────────────────────────────────────────────────────────────────────────────
+
+
+def post_words(post: Post, now: datetime) -> str:
+    """A post in a timeline: who, when, verdict; the text; its number and address."""
+    note = post.note
+    when = words.ago(note.published or post.received_at, now)
+    head = f"{words.handle_of(post.author)}  {when}  {coloured(post.authorship.verdict)}"
+    if not post.visibility.is_open:
+        head += f"  ({post.visibility.value})"
+    body = text.to_text(note.content)
+    if note.summary:
+        body = f"[warning: {one_line(note.summary)}]"
+    if note.attachments:
+        body += f"\n[{len(note.attachments)} attached]"
+    lines = [head, indent(body, "  ")]
+    if post.authorship.verdict is Verdict.CHANGED:
+        lines.append(f"  caution: {post.authorship.reason}")
+    return "\n".join([*lines, f"  {post.id}  {note.url or note.iri}"])
+
+
+def post_in_full(post: Post, now: datetime) -> str:
+    """One post: unfolded, and all that is known of who wrote it."""
+    said = words.verdict(post, now)
+    lines = [post_words(post, now)]
+    if post.note.summary:
+        lines.append(indent(text.to_text(post.note.content), "  "))
+    lines += ["", f"{coloured(post.authorship.verdict)}: {one_line(said.title)}. {one_line(said.sentence)}"]
+    return "\n".join([*lines, *_key_lines(post.authorship)])
+
+
+def post_json(post: Post) -> dict[str, object]:
+    note, by = post.note, post.authorship
+    return {
+        "id": str(post.id),
+        "uri": note.iri,
+        "url": note.url or note.iri,
+        "author": person_json(post.author),
+        "published": stamp(note.published),
+        "content": note.content,
+        "text": text.to_text(note.content),
+        "warning": note.summary,
+        "visibility": post.visibility.value,
+        "in_reply_to": note.in_reply_to,
+        "verdict": {
+            "verdict": by.verdict.value,
+            "reason": by.reason,
+            "key": by.key,
+            "key_since": stamp(by.key_since),
+            "key_trust": by.key_trust.value if by.key_trust else None,
+            "signed_at": stamp(by.signed_at),
+        },
+    }
+
+
+def _key_lines(by: Authorship | Examined) -> list[str]:
+    lines = []
+    if by.key:
+        fingerprint = words.fingerprint(by.key)
+        lines.append(f"  key: {by.key}" + (f" (fingerprint {fingerprint})" if fingerprint else ""))
+    if by.key_since is not None:
+        how = f"; {_TRUST[by.key_trust]}" if by.key_trust else ""
+        lines.append(f"  known since: {words.date(by.key_since)}{how}")
+    if by.signed_at is not None:
+        lines.append(f"  signed at: {by.signed_at:%Y-%m-%d %H:%M:%S} UTC, by the signer's clock")
+    return lines
+
+
+# ── what was verified ────────────────────────────────────────────────────────────────────────
+
+
+def examined_words(found: Examined) -> str:
+    lines = [f"{coloured(found.verdict)}: {one_line(found.reason)}"]
+    for label, value in (("what", found.what), ("author", found.author)):
+        if value:
+            lines.append(f"  {label}: {one_line(value)}")
+    return "\n".join(lines + _key_lines(found))
+
+
+def examined_json(found: Examined) -> dict[str, object]:
+    return {
+        "verdict": found.verdict.value,
+        "reason": found.reason,
+        "what": found.what,
+        "author": found.author,
+        "key": found.key,
+        "fingerprint": words.fingerprint(found.key),
+        "key_since": stamp(found.key_since),
+        "key_trust": found.key_trust.value if found.key_trust else None,
+        "signed_at": stamp(found.signed_at),
+    }
+
+
+# ── people and keys ──────────────────────────────────────────────────────────────────────────
+
+
+def person_json(actor: Actor) -> dict[str, object]:
+    return {"handle": words.handle_of(actor), "name": words.name_of(actor), "url": actor.url or actor.iri}
+
+
+def relations_json(relations: Sequence[Relation], people: Mapping[Iri, KnownActor]) -> list[dict[str, object]]:
+    unknown: dict[str, object] = {"handle": None, "name": None, "url": None}
+    return [
+        {
+            "actor": relation.actor,
+            **(person_json(people[relation.actor].actor) if relation.actor in people else unknown),
+            "state": relation.state.value,
+            "since": stamp(relation.since),
+        }
+        for relation in relations
+    ]
+
+
+def relation_words(relation: Relation, people: Mapping[Iri, KnownActor], state: str) -> str:
+    known = people.get(relation.actor)
+    handle = words.handle_of(known.actor) if known else relation.actor
+    name = f"  {one_line(words.name_of(known.actor))}" if known else ""
+    return f"{handle}{name}  {state}"
+
+
+def key_words(key: KnownKey) -> str:
+    """One known key, over two lines."""
+    if isinstance(key.public, PublicTransport):
+        shown = f"{key.public.fingerprint}  (transport)"
+    else:
+        shown = f"{key.material}\n  fingerprint: {key.public.fingerprint}"
+    return f"{shown}\n  {_STATES[key.state]}; known since {words.date(key.since)}, {_TRUST[key.trust]}"
+
+
+def key_json(key: KnownKey) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "kind": key.kind.value,
+        "key": key.public.fingerprint if isinstance(key.public, PublicTransport) else key.material,
+        "fingerprint": key.public.fingerprint,
+        "since": stamp(key.since),
+        "trust": key.trust.value,
+        "state": key.state.value,
+    }
