@@ -201,7 +201,7 @@ class Owner:
             inboxes = await recipients(tx, post.note.audience, post.visibility, self._ids)
             jobs = await self._outbox.submit(tx, sealed, inboxes, now, about=iri)
             await notes.bury(tx, notes.Tombstone(iri, self._ids.actor, post.note.type, now, post.visibility.is_open))
-            await activities.forget_content(tx, iri, but=Iri(str(sealed.document["id"])))
+            await activities.forget_content(tx, iri, by=self._ids.actor, but=Iri(str(sealed.document["id"])))
         self._done(jobs, Tell("delete", str(post.id)))
 
     # ── follow ───────────────────────────────────────────────────────────────────────────────

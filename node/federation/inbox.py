@@ -191,7 +191,9 @@ class Inbox:
         for arrival in due:
             try:
                 await self._retry(arrival)
-            except (CuicuiError, KeyError) as error:
+            except Exception as error:  # a defect of ours with one of them must not keep the others waiting
+                if not isinstance(error, CuicuiError):
+                    log.exception("could not apply", extra={"activity": arrival.activity, "actor": arrival.actor})
                 await self._postpone(arrival, error)
         return len(due)
 

@@ -74,9 +74,11 @@ async def about(tx: Tx, iri: Iri) -> list[Logged]:
     return [_logged(row) for row in rows]
 
 
-async def forget_content(tx: Tx, object_: Iri, *, but: Iri) -> None:
-    """Drop the bytes of a deleted post from the log; the Delete itself (`but`) stays."""
-    await tx.execute(delete(activities).where(activities.c.object == object_, activities.c.iri != but))
+async def forget_content(tx: Tx, object_: Iri, *, by: Iri, but: Iri) -> None:
+    """Drop what its author said about a deleted post from the log; the Delete itself (`but`) stays."""
+    await tx.execute(
+        delete(activities).where(activities.c.object == object_, activities.c.actor == by, activities.c.iri != but)
+    )
 
 
 def _logged(row: Any) -> Logged:

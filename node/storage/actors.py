@@ -144,6 +144,11 @@ async def mark_gone(tx: Tx, iri: Iri, at: datetime) -> None:
     await tx.execute(update(actors).where(actors.c.iri == iri).values(gone_at=ms(at)))
 
 
+async def mark_back(tx: Tx, iri: Iri) -> None:
+    """Heard of again: its inbox is used as before."""
+    await tx.execute(update(actors).where(actors.c.iri == iri, actors.c.gone_at.is_not(None)).values(gone_at=None))
+
+
 async def ids_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, int]:
     rows = await tx.execute(select(actors.c.iri, actors.c.id).where(actors.c.iri.in_(set(iris))))
     return {Iri(iri): identifier for iri, identifier in rows}

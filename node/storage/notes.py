@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import Select, and_, delete, func, select, update
 
 from node.model import Attachment, Audience, Authorship, Iri, Mention, Note, Post, Trust, Verdict, Visibility
 from node.storage.actors import to_actor
-from node.storage.dialect import Tx, insert_new, ms, ms_or_none, upsert, when, when_or_none
+from node.storage.dialect import Tx, insert, insert_new, ms, ms_or_none, upsert, when, when_or_none
 from node.storage.schema import actors, home, notes, tombstones
 
 OPEN = (Visibility.PUBLIC.value, Visibility.UNLISTED.value)
@@ -115,8 +115,12 @@ def _row(new: NewNote) -> dict[str, Any]:
 
 
 async def add_many(tx: Tx, new: Sequence[NewNote]) -> None:
-    """Insert notes; a known IRI is left as it is (security.md §2: Create of a known id is no-op)."""
-    await insert_new(tx, notes, [_row(item) for item in new])
+    """Insert notes; a known IRI is left as it is (security.md §2: Create of a known id is no-op).
+
+    A number that is taken is an error: what was accepted must not be dropped in silence.
+    """
+    if new:
+        await tx.execute(insert(tx, notes).on_conflict_do_nothing(index_elements=["iri"]), [_row(item) for item in new])
 
 
 async def show_at_home(tx: Tx, entries: Sequence[tuple[int, int]]) -> None:
@@ -126,14 +130,16 @@ async def show_at_home(tx: Tx, entries: Sequence[tuple[int, int]]) -> None:
     )
 
 
-async def known(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
-    """Which of these we have, or had and saw deleted."""
-    wanted = set(iris)
-    if not wanted:
+async def known(tx: Tx, authors: Mapping[Iri, Iri]) -> set[Iri]:
+    """Which of these we have, or had and saw deleted by these, their authors.
+
+    A Delete by somebody else is no reason to refuse a note: neighbours may delete what is not here yet.
+    """
+    if not authors:
         return set()
-    here = await tx.execute(select(notes.c.iri).where(notes.c.iri.in_(wanted)))
-    gone = await tx.execute(select(tombstones.c.iri).where(tombstones.c.iri.in_(wanted)))
-    return {Iri(iri) for iri in here.scalars()} | {Iri(iri) for iri in gone.scalars()}
+    here = await tx.execute(select(notes.c.iri).where(notes.c.iri.in_(set(authors))))
+    gone = await tx.execute(select(tombstones.c.iri, tombstones.c.author).where(tombstones.c.iri.in_(set(authors))))
+    return {Iri(iri) for iri in here.scalars()} | {row.iri for row in gone if authors[row.iri] == row.author}
 
 
 async def own_among(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
@@ -287,9 +293,10 @@ async def bury(tx: Tx, tombstone: Tombstone) -> bool:
     )
     if somebody_elses:
         return False
-    await upsert(tx, tombstones, row)
-    if found is None:
+    if found is None:  # whoever says so first; the author's word, once proven by a note, is not overwritten
+        await insert_new(tx, tombstones, [row])
         return False
+    await upsert(tx, tombstones, row)
     await tx.execute(delete(home).where(home.c.note_id == found))
     await tx.execute(delete(notes).where(notes.c.id == found))
     return True

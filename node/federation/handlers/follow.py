@@ -26,6 +26,7 @@ async def follow(tx: Tx, arrived: Sequence[Arrived[Follow]], here: Here) -> list
         if seen and (before is None or before.activity != wanted.id):
             continue
         await log(tx, [item], [wanted.object])
+        await actors.mark_back(tx, wanted.actor)
         if before is not None and before.state is State.ACCEPTED:
             await relations.put_follower(tx, wanted.actor, wanted.id, State.ACCEPTED, here.now)
             effects.append(await _accepted(tx, wanted, here))
@@ -79,13 +80,16 @@ def _answers(answer: Accept | Reject, relation: relations.Relation, here: Here) 
 
 
 async def undo(tx: Tx, arrived: Sequence[Arrived[UndoFollow]], here: Here) -> list[Effect]:
-    """They stop following. A Follow undone before it arrived is used up all the same."""
+    """They stop following. A Follow undone before it arrived is used up all the same; one that was followed
+    by another since is over already, and the later one stands."""
     effects: list[Effect] = []
     for item in arrived:
         undone = item.activity
         before = await relations.follower(tx, undone.actor)
         await log(tx, [item], [undone.object])
         if undone.follow is not None and (before is None or before.activity != undone.follow):
+            if before is not None and await activities.known(tx, [undone.follow]):
+                continue
             await activities.use_up(tx, undone.follow, undone.actor, here.now)
         if before is None or (undone.object is None and undone.follow != before.activity):
             continue

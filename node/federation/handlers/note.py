@@ -18,7 +18,7 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     A note we know, or saw deleted, is left as it is, whatever this Create says of it.
     """
     by_note = {item.activity.note.iri: item for item in reversed(arrived)}
-    known = await notes.known(tx, by_note)
+    known = await notes.known(tx, {iri: item.activity.actor for iri, item in by_note.items()})
     fresh = [item for iri, item in by_note.items() if iri not in known][::-1]
     if not fresh:
         return []
@@ -103,5 +103,5 @@ async def delete(tx: Tx, arrived: Arrived[Delete], here: Here) -> list[Effect]:
     )
     await log(tx, [arrived], [iri])
     gone = await notes.bury(tx, tombstone)
-    await activities.forget_content(tx, iri, but=arrived.activity.id)
+    await activities.forget_content(tx, iri, by=author, but=arrived.activity.id)
     return [Tell("delete", str(post.id))] if gone and post is not None else []
