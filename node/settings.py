@@ -145,8 +145,10 @@ def _file(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"cannot read {file}: {error}", hint="check its owner and permissions") from None
+    except OSError as error:
+        raise BadSettings(f"cannot read {file}: {error.strerror}", hint="check its owner and permissions") from None
+    except UnicodeDecodeError:
+        raise BadSettings(f"{file} is not UTF-8 text", hint="save it as UTF-8") from None
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
