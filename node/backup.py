@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keys.passphrase import Passphrase
+from keys.passphrase import Passphrase, resolve
 from keys.proof import created_at
 from node import keyring
 from node.errors import CuicuiError, Locked, NotAllowed
@@ -189,11 +189,20 @@ async def _look(directory: Path, made: str, passphrase: Passphrase) -> Checked:
         await store.close()
     if found is None or schema is None:
         raise BadBackup("the database in the backup has no owner", hint="use an older backup")
-    try:
-        keyring.load(directory / "keys", passphrase)
-        opened = True
-    except Locked as locked:
-        if passphrase is not None and locked.hint == "Try the passphrase again.":
-            raise
-        opened = False
+    opened = _opens(directory / "keys", passphrase)
     return Checked(f"@{found[0].handle}", found[1], made, schema, opened)
+
+
+def _opens(keys: Path, passphrase: Passphrase) -> bool:
+    """Whether the keys were opened; not when they are sealed and there is no passphrase. A wrong one raises Locked."""
+    try:
+        keyring.load(keys)
+    except Locked:
+        spoken = resolve(passphrase)
+        if spoken is None:
+            return False
+        try:
+            keyring.load(keys, spoken)
+        except Locked:
+            raise Locked("the passphrase does not open the keys in the backup", hint="try it again") from None
+    return True
