@@ -33,8 +33,8 @@ def mount(
         [
             web.get("/", pages.root),
             web.get(f"/@{ids.handle}", pages.profile),
+            web.get(f"/@{ids.handle}/{{id}}.json", pages.signed_post),  # first: the next one would take it too
             web.get(f"/@{ids.handle}/{{id}}", pages.status),
-            web.get(f"/@{ids.handle}/{{id}}.json", pages.signed_post),
             web.get("/@{handle}", pages.other_spelling),
             web.get("/@{handle}/{id}", pages.other_spelling),
             web.get("/tags/{tag}", pages.tag),

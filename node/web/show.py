@@ -66,7 +66,7 @@ def show(post: Post, ids: Ids, now: datetime, parent: Parent | None = None) -> S
         link=ids.note_page(post.id) if post.own else _web(note.url, note.iri),
         author_link=ids.profile_page if post.own else _web(post.author.url, post.author.iri),
         rel="author" if post.own else _REMOTE,
-        said=words.verdict(post),
+        said=words.verdict(post, now),
         parent=parent,
     )
 

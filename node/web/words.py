@@ -28,6 +28,7 @@ class Moment:
     """A time for a machine, for a reader, and for a reader in a hurry."""
 
     machine: str
+    day: str
     full: str
     ago: str
 
@@ -41,9 +42,12 @@ class Said:
     """A few words: who stands for this post."""
     sentence: str
     """What that means, and what it does not."""
-    reason: str
     key: str | None
     fingerprint: str | None
+    since: Moment | None
+    """Since when the key is known here."""
+    how: str | None
+    """How it came to be known."""
 
 
 def date(when: datetime) -> str:
@@ -51,7 +55,8 @@ def date(when: datetime) -> str:
 
 
 def moment(when: datetime, now: datetime) -> Moment:
-    return Moment(f"{when:%Y-%m-%dT%H:%M:%SZ}", f"{date(when)}, {when:%H:%M} UTC", ago(when, now))
+    day = date(when)
+    return Moment(f"{when:%Y-%m-%dT%H:%M:%SZ}", day, f"{day}, {when:%H:%M} UTC", ago(when, now))
 
 
 def ago(when: datetime, now: datetime) -> str:
@@ -90,13 +95,13 @@ def handle_of(actor: Actor) -> str:
     return f"@{actor.username}@{host(actor.iri)}"
 
 
-def verdict(post: Post) -> Said:
+def verdict(post: Post, now: datetime) -> Said:
     """Who stands for this post, in words that promise no more than was checked (decisions.md §7)."""
     by, authorship = name_of(post.author), post.authorship
     match authorship.verdict:
         case Verdict.SIGNED:
             title = f"Signed by {by}"
-            sentence = f"The signature is over exactly these words. {_since(post)}"
+            sentence = "The signature covers exactly these words, when they were said, and to whom."
         case Verdict.VOUCHED:
             title = f"Vouched for by {host(post.author.iri)}"
             sentence = "Its author did not sign it. The author’s own server says that it is theirs, as is usual today."
@@ -113,27 +118,29 @@ def verdict(post: Post) -> Said:
         word=authorship.verdict.value,
         title=title,
         sentence=sentence,
-        reason=authorship.reason,
         key=authorship.key,
         fingerprint=fingerprint(authorship.key),
+        since=moment(authorship.key_since, now) if authorship.key_since is not None else None,
+        how=_how(post) if authorship.key is not None else None,
     )
 
 
-def _since(post: Post) -> str:
-    """How the key is known, and since when."""
+def _how(post: Post) -> str:
+    """How the key came to be known here, and what that is worth."""
     authorship = post.authorship
-    if authorship.key_since is None:
-        return "The key is the one that is known here."
-    day = date(authorship.key_since)
     if post.own:
-        return f"The key is {name_of(post.author)}’s, and has signed here since {day}."
+        return f"It is this node’s own, made here for {name_of(post.author)}."
+    if authorship.verdict is Verdict.CHANGED:
+        return "It turned up in the place of another, which did not name it as its successor."
     match authorship.key_trust:
         case Trust.COMPARED:
-            return f"The key has been known here since {day} and was compared in person."
+            return "The owner of this node compared it with its author."
         case Trust.CONTINUITY:
-            return f"The key has been known here since {day}; the one before it named it as its successor."
+            return "The key before it named it as its successor."
+        case Trust.FIRST_USE:
+            return "It was first seen then and has been the same since; nobody has compared it."
         case _:
-            return f"The key has been the same here since {day}."
+            return "It is not known how."
 
 
 def fingerprint(key: str | None) -> str | None:

@@ -163,7 +163,7 @@ class House:
         assert found is not None
         return found
 
-    async def meet(self, handle: str, name: str = "") -> Stranger:
+    async def meet(self, handle: str, name: str = "", *, url: str | None = None) -> Stranger:
         username, _, host = handle.removeprefix("@").partition("@")
         iri = Iri(f"https://{host}/users/{username}")
         actor = Actor(
@@ -172,7 +172,7 @@ class House:
             username=username,
             inbox=Iri(f"{iri}/inbox"),
             name=name,
-            url=f"https://{host}/@{username}",
+            url=url or f"https://{host}/@{username}",
         )
         stranger = Stranger(actor, self._snowflake.mint(self.now))
         key = ActorKey(Iri(f"{iri}#main-key"), iri, KeyKind.RSA, stranger.key.public.pem)
@@ -198,6 +198,7 @@ class House:
         language: str | None = None,
         key: str | None = None,
         trust: Trust = Trust.FIRST_USE,
+        url: str | None = None,
         ago: timedelta = timedelta(),
     ) -> Iri:
         """A post of somebody else's as the inbox leaves it in the store."""
@@ -210,7 +211,7 @@ class House:
             audience=Audience(),
             content=html,
             published=at,
-            url=f"https://{by.actor.iri.split('/')[2]}/@{by.actor.username}/{number}",
+            url=url or f"https://{by.actor.iri.split('/')[2]}/@{by.actor.username}/{number}",
             in_reply_to=to,
             summary=warning,
             language=language,
@@ -225,7 +226,7 @@ class House:
         iri = self.ids.note(number)
         async with self.store.write() as tx:
             assert await notes.bury(tx, Tombstone(iri, self.ids.actor, "Note", self.now, public))
-            await activities.forget_content(tx, iri, but=self.ids.delete(iri))
+            await activities.forget_content(tx, iri, by=self.ids.actor, but=self.ids.delete(iri))
         self.invalidate()
 
     async def rename(self, **changes: object) -> None:
