@@ -22,6 +22,7 @@ from node.keyring import OwnKeys
 from node.model import Clock, Iri, KeyKind, host_of
 from node.observe import count
 from node.storage import hosts, queue
+from node.storage.dialect import Tx
 from node.storage.hosts import Host
 from node.storage.queue import Job, Retry
 from node.storage.store import Store
@@ -64,6 +65,14 @@ class _Settled:
     def __len__(self) -> int:
         return len(self.done) + len(self.retry) + len(self.hosts)
 
+    def followed_by(self, later: _Settled) -> _Settled:
+        return _Settled(self.done + later.done, self.retry + later.retry, self.hosts | later.hosts)
+
+    async def write(self, tx: Tx) -> None:
+        await queue.settle(tx, self.done, self.retry)
+        for host in self.hosts.values():
+            await hosts.put(tx, host)
+
 
 class Delivery:
     """Sends what is owed. One per process; `worker` is its name on the rows it holds.
@@ -105,6 +114,7 @@ class Delivery:
         self._running = 0
         self._slow = 0
         self._settled = _Settled()
+        self._writing: dict[str, Host] = {}
         self._settling: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -179,7 +189,8 @@ class Delivery:
                 known = await hosts.get_many(tx, strangers)
             for origin in strangers:
                 # What is not written yet is newer than what was read.
-                host = self._settled.hosts.get(origin) or known.get(origin) or Host(origin)
+                unwritten = self._settled.hosts.get(origin) or self._writing.get(origin)
+                host = unwritten or known.get(origin) or Host(origin)
                 self._lanes[origin] = _Lane(host)
         now = self._clock()
         for job in jobs:
@@ -193,6 +204,8 @@ class Delivery:
 
     def _dispatch(self) -> None:
         self._dispatching = False
+        if self._stopping:
+            return  # what was claimed at the last moment stays a row, for the successor
         batch: list[tuple[_Lane, Job]] = []
         while self._ready and self._running - self._slow < self._at_once and self._slow < SLOW_AT_ONCE:
             lane = self._lanes.get(self._ready.popleft())
@@ -401,15 +414,18 @@ class Delivery:
         try:
             while len(self._settled):
                 batch, self._settled = self._settled, _Settled()
+                self._writing = batch.hosts
                 try:
                     async with self._store.write() as tx:
-                        await queue.settle(tx, batch.done, batch.retry)
-                        for host in batch.hosts.values():
-                            await hosts.put(tx, host)
+                        await batch.write(tx)
                 except StoreError as error:
-                    # The rows keep their lease and come back when it ends: sent twice at worst, never lost.
+                    # Kept and tried again: the rows are leased, so nobody sends them a second time meanwhile.
+                    self._settled = batch.followed_by(self._settled)
                     log.error("could not settle", extra={"count": len(batch), "why": error.message})
+                    if self._stopping:
+                        break
                     await asyncio.sleep(1)
+                self._writing = {}
                 await asyncio.sleep(0.02 if self._running > PER_HOST else 0)
         finally:
             self._settling = None
@@ -439,7 +455,7 @@ class Delivery:
             await self._settling
         try:
             async with self._store.write() as tx:
-                await queue.settle(tx, self._settled.done, self._settled.retry)
+                await self._settled.write(tx)
                 await queue.release_ids(tx, unsent)
                 await queue.release(tx, self._worker)
         except CuicuiError as error:

@@ -173,9 +173,7 @@ async def test_one_that_cannot_be_applied_spares_its_neighbours_and_is_parked_at
     assert (await alice.rows())["arrivals"] == 1
     for wait in (timedelta(seconds=10), timedelta(minutes=3), timedelta(hours=1), timedelta(hours=1)):
         alice.clock.forward(wait)
-        carol_time = alice.clock()
         await alice.node.inbox.retry()
-        assert carol_time <= alice.clock()
     assert await alice.node.inbox.retry() == 0
     assert (await alice.rows())["arrivals"] == 1
 

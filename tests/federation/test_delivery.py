@@ -1,0 +1,384 @@
+"""The way out, over the wire: folded, side by side, signed afresh, taken up again, given up in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from email.utils import format_datetime
+
+import pytest
+from aiohttp import web
+
+from node import app
+from node.federation import httpsig
+from node.model import Draft, Visibility
+from node.storage import activities, hosts, queue
+from node.storage.hosts import Host
+from tests.stories.test_following import befriend
+from tests.support.homes import Home, eventually, free_port
+from tests.support.stranger import Place, Received, Stranger, never
+
+
+async def _followed_by(home: Home, *people: Stranger) -> None:
+    """These people follow the owner, and their Accepts are settled."""
+    for one in people:
+        assert (await one.deliver(one.activity("Follow", home.node.ids.actor), home.base)).status == 202
+    await home.quiet()
+    for one in people:
+        one.place.received.clear()
+
+
+async def _came(place: Place, number: int) -> None:
+    async def enough() -> bool:
+        return len(place.received) >= number
+
+    await eventually(enough)
+
+
+async def _host(home: Home, place: Place) -> Host:
+    async with home.node.store.read() as tx:
+        return (await hosts.get_many(tx, [place.base])).get(place.base, Host(place.base))
+
+
+async def _failed(home: Home, place: Place, times: int = 1) -> Host:
+    """Wait until this many failures of a host are written down."""
+
+    async def written() -> Host | None:
+        found = await _host(home, place)
+        return found if found.failures >= times and found.next_at is not None else None
+
+    found = await eventually(written)
+    assert found is not None
+    return found
+
+
+async def _later(home: Home, by: timedelta) -> None:
+    """Put the clock forward, and have the deliverer look at it."""
+    home.clock.forward(by)
+    home.node.delivery.wake()
+
+
+# ── who gets what ────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_delivery_serves_all_followers_of_a_server(alice: Home, place: Place) -> None:
+    """federation.md §9: "map to endpoints.sharedInbox … deduplicate"."""
+    people = [place.stranger(name, shared_inbox=True) for name in ("ann", "ben", "cat")]
+    await _followed_by(alice, *people)
+    assert (await alice.node.owner.post(Draft("once for all"))).inboxes == 1
+    await _came(place, 1)
+    await alice.quiet()
+    assert [item.path for item in place.received] == ["/inbox"]
+
+
+async def test_a_direct_note_goes_to_its_addressee_alone(alice: Home, place: Place) -> None:
+    """federation.md §9: "activities … direct go to personal inboxes"."""
+    ann, ben = (place.stranger(name, shared_inbox=True) for name in ("ann", "ben"))
+    await _followed_by(alice, ann, ben)
+    await alice.node.owner.post(Draft(f"{ann.handle} between us", Visibility.DIRECT))
+    await alice.quiet()
+    assert [item.path for item in place.received] == ["/users/ann/inbox"]
+
+
+async def test_between_nodes_of_our_kind_ed25519_is_spoken(alice: Home, bob: Home) -> None:
+    """http-signatures §5, FEP-844e: what an actor says it implements is used at once."""
+    await befriend(bob, alice)
+    known = {}
+    for home, other in ((alice, bob), (bob, alice)):
+        async with home.node.store.read() as tx:
+            known[home.handle] = (await hosts.get_many(tx, [other.base]))[other.base]
+    assert {(host.dialect, host.algorithm) for host in known.values()} == {("rfc9421", "ed25519")}
+    await alice.node.owner.post(Draft("in the new tongue"))
+    post = await eventually(lambda: bob.shows("in the new tongue"))
+    assert post is not None
+    async with bob.node.store.read() as tx:
+        logged = await activities.get(tx, alice.node.ids.create(post.note.iri))
+    assert logged is not None
+    assert logged.key == alice.node.keys.identity.public.multikey
+    assert "signature-input" in dict(logged.headers)
+
+
+# ── slow, dead, busy ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def places() -> AsyncIterator[list[Place]]:
+    """Four servers."""
+    made = [Place() for _ in range(4)]
+    for one in made:
+        await one.__aenter__()
+    yield made
+    for one in made:
+        await one.__aexit__(None, None, None)
+
+
+async def test_the_dead_and_the_slow_delay_only_themselves(alice: Home, places: list[Place]) -> None:
+    """Deliver: "runs hosts side by side so that dead or slow ones delay only themselves"."""
+    people = [one.stranger(f"s{number}") for number, one in enumerate(places)]
+    await _followed_by(alice, *people)
+    await places[0].hang_up()
+    places[1].answer = never
+    started = asyncio.get_running_loop().time()
+    for number in range(5):
+        await alice.node.owner.post(Draft(f"on time {number}"))
+    await asyncio.gather(_came(places[2], 5), _came(places[3], 5))
+    assert asyncio.get_running_loop().time() - started < 2
+    await _failed(alice, places[0])
+    assert (await alice.rows())["queue"] == 10
+
+
+async def test_a_server_that_comes_back_gets_everything_in_a_minute(alice: Home, carol: Stranger) -> None:
+    """federation.md §9: "0, 1 min, 5 min, 20 min …": nothing is lost, nothing is sent twice."""
+    await _followed_by(alice, carol)
+    await carol.place.hang_up()
+    for number in range(3):
+        await alice.node.owner.post(Draft(f"kept {number}"))
+    host = await _failed(alice, carol.place)
+    assert host.next_at is not None
+    assert timedelta(seconds=50) <= host.next_at - alice.clock() <= timedelta(seconds=70)
+    await carol.place.listen()
+    await asyncio.sleep(0.2)
+    assert not carol.place.received
+    await _later(alice, timedelta(seconds=70))
+    await _came(carol.place, 3)
+    await alice.quiet()
+    assert len(set(carol.place.ids())) == len(carol.place.ids()) == 3
+    assert (await _host(alice, carol.place)).failures == 0
+
+
+async def test_each_failure_makes_the_pause_longer_and_a_week_of_silence_ends_it(alice: Home, carol: Stranger) -> None:
+    """federation.md §9: "after 7 days silent the host is dormant: keep the relation, drop queued posts"."""
+    await _followed_by(alice, carol)
+    carol.place.answer = 503
+    await alice.node.owner.post(Draft("is anybody there"))
+    pauses = []
+    for number in range(1, 20):
+        host = await _failed(alice, carol.place, number)
+        assert host.next_at is not None
+        if host.dormant:
+            break
+        pauses.append(host.next_at - alice.clock())
+        await _later(alice, pauses[-1] + timedelta(seconds=1))
+    assert host.dormant
+    assert len(carol.place.received) >= 12
+    assert pauses[1] > 3 * pauses[0]
+    assert max(pauses) <= timedelta(hours=27)
+    assert (await alice.rows())["queue"] == 0
+    assert (await alice.rows())["followers"] == 1
+
+    await alice.restart()
+    carol.place.received.clear()
+    await alice.node.owner.post(Draft("not kept for the dormant"))
+    await alice.quiet()
+    assert not carol.place.received
+    carol.place.answer = 202
+    alice.clock.forward(timedelta(days=8))
+    await alice.node.owner.post(Draft("once a week we try"))
+    await _came(carol.place, 1)
+    await alice.quiet()
+    assert not (await _host(alice, carol.place)).dormant
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "too long"])
+async def test_a_busy_server_says_when_to_come_back(alice: Home, carol: Stranger, form: str) -> None:
+    """RFC 9110 §10.2.3: Retry-After "can be either an HTTP-date or a number of seconds"; a day at most."""
+    await _followed_by(alice, carol)
+    wish = {
+        "seconds": "600",
+        "date": format_datetime(alice.clock() + timedelta(seconds=600), usegmt=True),
+        "too long": "99999999999",
+    }[form]
+
+    async def busy(_item: Received) -> web.StreamResponse:
+        return web.Response(status=503, headers={"Retry-After": wish})
+
+    carol.place.answer = busy
+    await alice.node.owner.post(Draft("when it suits you"))
+    host = await _failed(alice, carol.place)
+    assert host.next_at is not None
+    wait = host.next_at - alice.clock()
+    want = timedelta(days=1) if form == "too long" else timedelta(seconds=600)
+    assert want - timedelta(seconds=5) <= wait <= want
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 422, 302])
+async def test_a_no_is_a_no_for_this_delivery_and_says_nothing_of_the_host(
+    alice: Home, carol: Stranger, status: int
+) -> None:
+    """federation.md §9: permanent for this delivery; a delivery is not redirected."""
+    await _followed_by(alice, carol)
+
+    async def no(item: Received) -> web.StreamResponse:
+        return web.Response(status=status, headers={"Location": f"{carol.place.base}/elsewhere"})
+
+    carol.place.answer = no
+    await alice.node.owner.post(Draft("no, thank you"))
+    await _came(carol.place, 1)
+    await alice.quiet()
+    assert {item.path for item in carol.place.received} == {"/users/carol/inbox"}
+    assert (await _host(alice, carol.place)).failures == 0
+
+
+async def test_an_inbox_that_is_gone_is_confirmed_and_its_people_forgotten(alice: Home, place: Place) -> None:
+    """federation.md §9, 410: "Confirm by actor GET before deleting followers"."""
+    gone, moved = place.stranger("gone"), place.stranger("here")
+    await _followed_by(alice, gone, moved)
+    place.documents.pop("/users/gone")
+    place.answer = 410
+    await alice.node.owner.post(Draft("anybody home"))
+
+    async def forgotten() -> bool:
+        return [one.actor for one in await alice.node.owner.followers()] == [moved.iri]
+
+    await eventually(forgotten)
+    await alice.quiet()
+    assert (await alice.node.owner.post(Draft("again"))).inboxes == 1
+
+
+async def test_the_other_dialect_is_tried_once_and_remembered(alice: Home, carol: Stranger) -> None:
+    """http-signatures §5: on 401 repeat once with the other scheme; remember what worked per origin."""
+    await _followed_by(alice, carol)
+
+    async def only_new(item: Received) -> web.StreamResponse:
+        return web.Response(status=202 if item.dialect == "rfc9421" else 401)
+
+    carol.place.answer = only_new
+    for number in range(3):
+        await alice.node.owner.post(Draft(f"knock {number}"))
+        await alice.quiet()
+    assert [item.dialect for item in carol.place.received] == ["cavage", "rfc9421", "rfc9421", "rfc9421"]
+    await alice.restart()
+    carol.place.received.clear()
+    await alice.node.owner.post(Draft("knock again"))
+    await alice.quiet()
+    assert [item.dialect for item in carol.place.received] == ["rfc9421"]
+
+
+async def test_a_server_that_blocks_us_does_not_cost_two_requests_each_time(alice: Home, carol: Stranger) -> None:
+    """http-signatures §5: ">1 knock per origin per minute" never; 401 is tried again later."""
+    await _followed_by(alice, carol)
+    carol.place.answer = 401
+    await alice.node.owner.post(Draft("let me in"))
+    await _failed(alice, carol.place)
+    assert [item.dialect for item in carol.place.received] == ["cavage", "rfc9421"]
+    await alice.node.owner.post(Draft("please"))
+    await asyncio.sleep(0.2)
+    assert len(carol.place.received) == 2
+
+
+# ── what is sent ─────────────────────────────────────────────────────────────────────────────
+
+
+async def test_every_attempt_sends_the_same_bytes_under_a_new_signature(alice: Home, carol: Stranger) -> None:
+    """federation.md §9: "store the exact body bytes once; sign each attempt afresh"."""
+    await _followed_by(alice, carol)
+    carol.place.answer = 503
+    posted = await alice.node.owner.post(Draft("twice the same"))
+    await _failed(alice, carol.place)
+    carol.place.answer = 202
+    await _later(alice, timedelta(seconds=70))
+    await _came(carol.place, 2)
+    first, second = carol.place.received
+    assert first.body == second.body
+    assert first.headers["Signature"] != second.headers["Signature"]
+    assert first.headers["Date"] != second.headers["Date"]
+    served = await carol.get(f"{posted.post.note.iri}/activity")
+    assert served.body == first.body
+    assert first.headers["Content-Type"] == "application/activity+json"
+
+
+# ── stopped and started ──────────────────────────────────────────────────────────────────────
+
+
+async def test_a_clean_restart_in_the_middle_sends_everything_once(alice: Home, carol: Stranger) -> None:
+    """Deliver: "nothing is sent twice by a clean restart"."""
+    await _followed_by(alice, carol)
+
+    async def slowly(_item: Received) -> web.StreamResponse:
+        await asyncio.sleep(0.05)
+        return web.Response(status=202)
+
+    carol.place.answer = slowly
+    posts = [await alice.node.owner.post(Draft(f"number {number}")) for number in range(40)]
+    await _came(carol.place, 3)
+    for _ in range(3):
+        await alice.restart()
+    await _came(carol.place, 40)
+    await alice.quiet()
+    assert sorted(carol.place.ids()) == sorted(alice.node.ids.create(one.post.note.iri) for one in posts)
+
+
+async def test_what_another_process_wrote_is_sent_within_a_second(alice: Home, carol: Stranger) -> None:
+    """The command line writes to the store beside the node; the node notices."""
+    await _followed_by(alice, carol)
+    async with app.opened(alice.settings, clock=alice.clock) as beside:
+        await beside.owner.post(Draft("from the shell"))
+        started = asyncio.get_running_loop().time()
+        await _came(carol.place, 1)
+        assert asyncio.get_running_loop().time() - started < 1
+
+
+async def test_rows_of_a_dead_worker_are_taken_up_at_the_start(alice: Home, carol: Stranger) -> None:
+    """kill -9 at any moment loses no delivery: leases of the same name are free again."""
+    await _followed_by(alice, carol)
+    await carol.place.hang_up()
+    await alice.node.owner.post(Draft("left behind"))
+    await _failed(alice, carol.place)
+    async with alice.node.store.write() as tx:
+        await queue.claim(tx, "node", alice.clock() + timedelta(hours=1), limit=10)
+    await alice.stop()
+    await carol.place.listen()
+    alice.clock.forward(timedelta(hours=1))
+    await alice.start()
+    await _came(carol.place, 1)
+    await alice.quiet()
+
+
+async def test_a_locked_database_does_not_make_us_say_it_twice(
+    alice: Home, carol: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was delivered while the outcome could not be written is settled later, not sent again."""
+    await alice.stop()
+    monkeypatch.setattr("node.storage.store.BUSY_MS", 200)
+    await alice.start()
+    await _followed_by(alice, carol)
+    other = sqlite3.connect(alice.settings.data / "cuicui.db", isolation_level=None)
+    held = asyncio.Event()
+
+    async def lock_first(_item: Received) -> web.StreamResponse:
+        other.execute("BEGIN EXCLUSIVE")
+        held.set()
+        return web.Response(status=202)
+
+    carol.place.answer = lock_first
+    await alice.node.owner.post(Draft("only once"))
+    await held.wait()
+    carol.place.answer = 202
+    await asyncio.sleep(1)
+    other.execute("ROLLBACK")
+    other.close()
+    await alice.quiet()
+    alice.clock.forward(timedelta(minutes=10))
+    alice.node.delivery.wake()
+    await asyncio.sleep(0.2)
+    assert len(carol.place.received) == 1
+
+
+async def test_a_follower_on_a_port_where_nobody_listens_is_no_reason_to_wait(alice: Home, carol: Stranger) -> None:
+    """Refused connections fail at once and are told apart from refused deliveries."""
+    carol.extra = {"inbox": f"{carol.iri}/inbox"}
+    await _followed_by(alice, carol)
+    port = free_port()
+    assert port != carol.place.port
+    await carol.place.hang_up()
+    await alice.node.owner.post(Draft("hello?"))
+    assert (await _failed(alice, carol.place)).failures == 1
+
+
+def test_the_digest_is_of_the_bytes() -> None:
+    """RFC 3230: the digest that a receiver recomputes."""
+    assert httpsig.body_digest(b"{}") == base64.b64encode(hashlib.sha256(b"{}").digest()).decode()
