@@ -130,7 +130,15 @@ class Inbox:
     # ── writing ──────────────────────────────────────────────────────────────────────────────
 
     async def _write(self, batch: Sequence[Arrived[Activity]]) -> None:
-        """Apply a batch in one transaction. An activity that cannot be applied is taken out, and kept for later."""
+        """Apply a batch in one transaction; if one of them cannot be applied, again with a net under each."""
+        try:
+            await self._write_once(batch, careful=False)
+        except Exception as error:
+            if is_trouble(error):  # a full disk is no activity's fault: the batch is refused, to be sent again
+                raise
+            await self._write_once(batch, careful=True)
+
+    async def _write_once(self, batch: Sequence[Arrived[Activity]], *, careful: bool) -> None:
         owner = await self._owner()
         tells: list[Tell] = []
         jobs: list[Job] = []
@@ -138,7 +146,8 @@ class Inbox:
             here = Here(self._ids, self._snowflake, owner, self._clock())
             fresh = await self._new_ones(tx, batch)
             for kind, group in groupby(fresh, key=lambda item: type(item.activity)):
-                effects = await self._apply(tx, kind, list(group), here)
+                apply = self._apply_one_by_one if careful else TABLE[kind]
+                effects = await apply(tx, list(group), here)
                 jobs += await self._follow_up(tx, effects, here)
                 tells += [effect for effect in effects if isinstance(effect, Tell)]
         count("applied", len(fresh))
@@ -157,20 +166,22 @@ class Inbox:
             fresh.append(item)
         return fresh
 
-    async def _apply(self, tx: Tx, kind: type[Activity], group: list[Arrived[Any]], here: Here) -> list[Effect]:
-        try:
-            async with tx.begin_nested():
-                return await TABLE[kind](tx, group, here)
-        except Exception as error:
-            if is_trouble(error):  # a full disk is no activity's fault: the batch is refused, to be sent again
-                raise
-            if len(group) > 1:  # find the one, spare the others
-                return [effect for item in group for effect in await self._apply(tx, kind, [item], here)]
-            log.exception("could not apply", extra={"activity": group[0].activity.id, "actor": group[0].activity.actor})
-            count("unapplied")
-            later = self._clock() + TRIES[0]
-            await keep_for_later(tx, group[0], later, f"{type(error).__name__}: {error}")
-            return [Tell("later", group[0].activity.id)]
+    async def _apply_one_by_one(self, tx: Tx, group: Sequence[Arrived[Any]], here: Here) -> list[Effect]:
+        """One that cannot be applied is taken out and kept for later; its neighbours never notice."""
+        effects: list[Effect] = []
+        for item in group:
+            try:
+                async with tx.begin_nested():
+                    effects += await TABLE[type(item.activity)](tx, [item], here)
+            except Exception as error:
+                if is_trouble(error):
+                    raise
+                log.exception("could not apply", extra={"activity": item.activity.id, "actor": item.activity.actor})
+                count("unapplied")
+                later = self._clock() + TRIES[0]
+                await keep_for_later(tx, item, later, f"{type(error).__name__}: {error}")
+                effects.append(Tell("later", item.activity.id))
+        return effects
 
     async def _follow_up(self, tx: Tx, effects: Sequence[Effect], here: Here) -> list[Job]:
         jobs: list[Job] = []

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, update
 from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Iri, KeyKind, KeyState, KnownKey, ProfileField, Trust, host_of
 from node.storage.dialect import Tx, insert, ms, ms_or_none, upsert, when, when_or_none
-from node.storage.schema import actors, keys
+from node.storage.schema import actors, follows, keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,15 +169,20 @@ async def behind(tx: Tx, inbox: Iri, limit: int = 50) -> list[Iri]:
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What storing somebody's posts needs to know of them."""
+    """What storing somebody's posts needs to know of them: their number, their audience, whether we follow them."""
 
     id: int
     followers: Iri | None
+    followed: bool
 
 
 async def briefs(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Brief]:
-    rows = await tx.execute(select(actors.c.iri, actors.c.id, actors.c.followers).where(actors.c.iri.in_(set(iris))))
-    return {Iri(row.iri): Brief(row.id, _iri(row.followers)) for row in rows}
+    rows = await tx.execute(
+        select(actors.c.iri, actors.c.id, actors.c.followers, follows.c.state)
+        .outerjoin(follows, follows.c.actor == actors.c.iri)
+        .where(actors.c.iri.in_(set(iris)))
+    )
+    return {Iri(row.iri): Brief(row.id, _iri(row.followers), row.state == "accepted") for row in rows}
 
 
 async def many(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, KnownActor]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, func, select, update
+from sqlalchemy import Select, and_, delete, func, null, select, union_all, update
 
 from node.model import Attachment, Audience, Authorship, Iri, Mention, Note, Post, Trust, Verdict, Visibility
 from node.storage.actors import to_actor
@@ -137,14 +137,18 @@ async def known(tx: Tx, authors: Mapping[Iri, Iri]) -> set[Iri]:
     """
     if not authors:
         return set()
-    here = await tx.execute(select(notes.c.iri).where(notes.c.iri.in_(set(authors))))
-    gone = await tx.execute(select(tombstones.c.iri, tombstones.c.author).where(tombstones.c.iri.in_(set(authors))))
-    return {Iri(iri) for iri in here.scalars()} | {row.iri for row in gone if authors[row.iri] == row.author}
+    here = select(notes.c.iri, null().label("author")).where(notes.c.iri.in_(set(authors)))
+    gone = select(tombstones.c.iri, tombstones.c.author).where(tombstones.c.iri.in_(set(authors)))
+    rows = await tx.execute(union_all(here, gone))
+    return {Iri(row.iri) for row in rows if row.author is None or authors[row.iri] == row.author}
 
 
 async def own_among(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
     """Which of these are notes of the owner's."""
-    rows = await tx.execute(select(notes.c.iri).where(notes.c.iri.in_(set(iris)), notes.c.own))
+    wanted = set(iris)
+    if not wanted:
+        return set()
+    rows = await tx.execute(select(notes.c.iri).where(notes.c.iri.in_(wanted), notes.c.own))
     return {Iri(iri) for iri in rows.scalars()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -49,14 +48,6 @@ async def settle_follow(tx: Tx, actor: Iri, state: State) -> None:
 
 async def end_follow(tx: Tx, actor: Iri) -> None:
     await tx.execute(delete(follows).where(follows.c.actor == actor))
-
-
-async def followed_among(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
-    """Which of these the owner follows, with their consent."""
-    rows = await tx.execute(
-        select(follows.c.actor).where(follows.c.actor.in_(set(iris)), follows.c.state == State.ACCEPTED)
-    )
-    return {Iri(iri) for iri in rows.scalars()}
 
 
 async def list_follows(tx: Tx, state: State | None = State.ACCEPTED) -> list[Relation]:

@@ -8,7 +8,7 @@ from node.federation import policy
 from node.federation.handlers.arrived import Arrived, Here, log
 from node.model import Authorship, Create, Delete, Effect, Iri, Tell, Update
 from node.observe import count
-from node.storage import activities, actors, notes, relations
+from node.storage import activities, actors, notes
 from node.storage.dialect import Tx
 
 
@@ -23,7 +23,6 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     if not fresh:
         return []
     authors = await actors.briefs(tx, {item.activity.actor for item in fresh})
-    followed = await relations.followed_among(tx, {item.activity.actor for item in fresh})
     answered = {item.activity.note.in_reply_to for item in fresh} - {None}
     ours = await notes.own_among(tx, [iri for iri in answered if iri is not None and here.ids.is_ours(iri)])
     new: list[notes.NewNote] = []
@@ -31,10 +30,9 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     at_home: list[tuple[int, int]] = []
     for item in fresh:
         note, author = item.activity.note, authors[item.activity.actor]
-        follows = item.activity.actor in followed
         addressed = _addressed(item, here)
         replies = note.in_reply_to in ours
-        if not policy.is_relevant(note, follows_author=follows, addressed=addressed, replies_to_ours=replies):
+        if not policy.is_relevant(note, follows_author=author.followed, addressed=addressed, replies_to_ours=replies):
             count("note.not_for_us")
             continue
         published = policy.clamp_published(note.published, item.received_at)
@@ -53,7 +51,7 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
             )
         )
         kept.append(item)
-        if follows:
+        if author.followed:
             at_home.append((identifier, author.id))
     await log(tx, kept, [item.activity.note.iri for item in kept])
     await notes.add_many(tx, new)
