@@ -214,7 +214,7 @@ def site(node: Node) -> web.Application:
         documents=node.documents,
         gate=node.gate,
         clock=node.clock,
-        receive=node.reception,
+        receive=node.reception.answer,
     )
 
     def changed(_tell: Tell) -> None:

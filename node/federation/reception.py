@@ -38,7 +38,7 @@ class Reception:
         self._clock = clock
         self._turned_away: OrderedDict[tuple[str, str], Refusal] = OrderedDict()
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         try:
             body = await _body(request)
             await self._inbox.receive(incoming_of(request, body))
