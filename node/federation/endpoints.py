@@ -289,12 +289,15 @@ class Endpoints:
             headers = {"Content-Type": Form.ACTIVITY.value, "Cache-Control": PUBLIC, "Vary": "Accept", **_CORS}
             return web.Response(status=410, body=_json(stone), headers=headers)
         viewer = await self._gate.viewer(request)
-        async with self._store.read() as tx:
-            is_follower = viewer is not None and await relations.is_follower(tx, viewer)
+        is_follower = viewer is not None and await self._follows(viewer)
         if post is None or not post.own:
             return _missing()
         allowed = may_read(viewer, post.visibility, post.note.author, post.note.audience, is_follower=is_follower)
         return post if allowed else _missing()
+
+    async def _follows(self, viewer: Iri) -> bool:
+        async with self._store.read() as tx:
+            return await relations.is_follower(tx, viewer)
 
     # ── collections ──────────────────────────────────────────────────────────────────────────
 
