@@ -68,3 +68,12 @@ def dave(place: Place) -> Stranger:
 def mallory(elsewhere: Place) -> Stranger:
     """An account of bad intent, on a server of its own."""
     return elsewhere.stranger("mallory", proofs=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: takes long, or both processors; runs after everything else")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes last, when the other worker has nothing left to be slowed down."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
