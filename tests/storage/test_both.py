@@ -1,0 +1,268 @@
+"""What the storage functions promise, on SQLite and on PostgreSQL alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from node.ids import Snowflake
+from node.model import Actor, Audience, Authorship, Draft, Iri, Note, Verdict, Visibility
+from node.storage import activities, actors, arrivals, hosts, notes, queue, refusals, relations, timelines
+from node.storage.activities import Logged
+from node.storage.migrate import migrate
+from node.storage.queue import Retry
+from node.storage.refusals import Refusal
+from node.storage.relations import State
+from node.storage.schema import queue as queue_table
+from node.storage.store import Store
+from tests.stories.test_following import befriend
+from tests.support.homes import eventually, settle_in
+from tests.support.postgres import Postgres
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+HER = Iri("https://remote.example/users/her")
+HIM = Iri("https://remote.example/users/him")
+flakes = Snowflake(7)
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[Store]:
+    made = Store(database_url)
+    await migrate(made, snapshots=None, now=NOW)
+    async with made.write() as tx:
+        for iri in (HER, HIM):
+            who = Actor(iri, "Person", iri.rpartition("/")[2], Iri(f"{iri}/inbox"), followers=Iri(f"{iri}/followers"))
+            await actors.put(tx, who, id=flakes.mint(NOW), at=NOW, document=b"{}")
+    yield made
+    await made.close()
+
+
+def _logged(name: str, *, object_: str | None = None, actor: Iri = HER) -> Logged:
+    iri = Iri(f"https://remote.example/activities/{name}")
+    return Logged(iri, "in", actor, "Create", Iri(object_) if object_ else None, NOW, b"\x00\xff{}", (("date", "x"),))
+
+
+async def _note(store: Store, name: str, author: Iri = HER, *, at: datetime = NOW) -> notes.NewNote:
+    async with store.read() as tx:
+        brief = (await actors.briefs(tx, [author]))[author]
+    iri = Iri(f"https://remote.example/notes/{name}")
+    return notes.NewNote(
+        id=flakes.mint(at),
+        note=Note(iri, author, Audience((author,)), f"<p>{name}</p>", published=at),
+        author_id=brief.id,
+        visibility=Visibility.PUBLIC,
+        published=at,
+        received_at=at,
+        authorship=Authorship(Verdict.VOUCHED, "because"),
+        activity=None,
+    )
+
+
+async def test_bytes_come_back_as_they_went_in(store: Store) -> None:
+    """decisions.md §8: evidence is bytes."""
+    async with store.write() as tx:
+        await activities.record_many(tx, [_logged("1"), _logged("1"), _logged("2")])
+        await activities.record_many(tx, [replace(_logged("1"), body=b"other")])
+    async with store.read() as tx:
+        assert await activities.get(tx, _logged("1").iri) == _logged("1")
+        assert await activities.known(tx, [_logged("2").iri, Iri("https://x.example/")]) == {_logged("2").iri}
+
+
+async def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
+    """A transaction is whole or not at all."""
+    with pytest.raises(RuntimeError):
+        async with store.write() as tx:
+            await activities.record_many(tx, [_logged("1")])
+            raise RuntimeError
+    async with store.read() as tx:
+        assert await activities.get(tx, _logged("1").iri) is None
+
+
+async def test_concurrent_writers_wait_for_each_other(store: Store) -> None:
+    """house.md: with BEGIN IMMEDIATE, read-then-write transactions lose nothing."""
+
+    async def one_more(number: int) -> None:
+        async with store.write() as tx:
+            before = await refusals.newest(tx)
+            await asyncio.sleep(0)
+            await refusals.add_many(tx, [Refusal(NOW, "h", None, str(len(before)), "m")])
+
+    await asyncio.gather(*(one_more(number) for number in range(20)))
+    async with store.read() as tx:
+        assert {row.code for row in await refusals.newest(tx)} == {str(number) for number in range(20)}
+
+
+async def test_deliveries_are_claimed_once_in_order_and_given_back(store: Store) -> None:
+    """The queue is rows: leased, settled, released; a dead worker's lease ends by itself."""
+    inboxes = [Iri(f"https://h{number % 3}.example/inbox/{number}") for number in range(9)]
+    async with store.write() as tx:
+        await activities.record_many(tx, [_logged("1")])
+        await queue.put(tx, _logged("1").iri, HER, b"{}", [*inboxes, *inboxes], NOW)
+        first = await queue.claim(tx, "one", NOW, limit=4)
+        second = await queue.claim(tx, "two", NOW, limit=10)
+        assert [job.inbox for job in [*first, *second]] == inboxes
+        assert await queue.claim(tx, "three", NOW, limit=10) == []
+        assert len(await queue.claim(tx, "three", NOW + queue.LEASE * 2, limit=2)) == 2
+        assert await queue.release(tx, "three") == 2
+        await queue.settle(tx, [first[2].id], [Retry(first[3].id, NOW + timedelta(hours=1), "no" * 900)])
+        assert await queue.waiting(tx) == 8
+        owed = {row.inbox: row for row in await queue.overview(tx)}
+        assert (owed[first[3].inbox].attempts, len(owed[first[3].inbox].error or "")) == (1, 500)
+        assert await queue.drop_origin(tx, "https://h0.example") >= 2
+
+
+async def test_one_host_does_not_fill_a_batch(store: Store) -> None:
+    """security.md §10: per-host fairness."""
+    async with store.write() as tx:
+        await activities.record_many(tx, [_logged("1")])
+        many = [Iri(f"https://big.example/{number}") for number in range(30)]
+        await queue.put(tx, _logged("1").iri, HER, b"{}", [*many, Iri("https://small.example/inbox")], NOW)
+        claimed = await queue.claim(tx, "w", NOW, limit=10, per_origin=5)
+    assert "https://small.example" in {job.origin for job in claimed}
+
+
+async def test_a_deleted_activity_is_owed_to_nobody(store: Store) -> None:
+    """What is taken back is not sent any more."""
+    async with store.write() as tx:
+        note = "https://remote.example/notes/1"
+        await activities.record_many(tx, [_logged("1", object_=note), _logged("2", object_=note, actor=HIM)])
+        await queue.put(tx, _logged("1").iri, HER, b"{}", [Iri("https://h.example/inbox")], NOW)
+        await activities.forget_content(tx, Iri(note), by=HER, but=Iri("https://remote.example/activities/9"))
+        assert (await tx.execute(select(func.count()).select_from(queue_table))).scalar_one() == 0
+        assert await activities.get(tx, _logged("2").iri) is not None
+
+
+async def test_a_note_is_stored_once_and_buried_by_its_author(store: Store) -> None:
+    """security.md §2: a known id is left as it is; only the author deletes; a tombstone remembers."""
+    first, again = await _note(store, "1"), await _note(store, "1")
+    async with store.write() as tx:
+        await notes.add_many(tx, [first])
+        await notes.add_many(tx, [replace(again, note=replace(again.note, content="<p>other</p>"))])
+        stored = await notes.get(tx, first.note.iri)
+        assert stored is not None
+        assert stored.note.content == "<p>1</p>"
+        assert stored.note == replace(first.note, audience=stored.note.audience)
+        assert not await notes.bury(tx, notes.Tombstone(first.note.iri, HIM, "Note", NOW, True))
+        assert await notes.bury(tx, notes.Tombstone(first.note.iri, HER, "Note", NOW, True))
+        assert await notes.get(tx, first.note.iri) is None
+        assert await notes.known(tx, {first.note.iri: HER}) == {first.note.iri}
+        assert await notes.known(tx, {first.note.iri: HIM}) == set()
+        assert not await notes.bury(tx, notes.Tombstone(first.note.iri, HIM, "Note", NOW, True))
+        gone = await notes.tombstone(tx, first.note.iri)
+    assert gone is not None
+    assert gone.author == HER
+
+
+async def test_a_number_that_is_taken_is_an_error(store: Store) -> None:
+    """What was accepted must not be dropped in silence."""
+    first, second = await _note(store, "1"), await _note(store, "2")
+    with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
+        async with store.write() as tx:
+            await notes.add_many(tx, [first, replace(second, id=first.id)])
+
+
+async def test_home_is_paged_by_number(store: Store) -> None:
+    """style.md §11: "Lists are paged by key (before, after), never by offset"."""
+    made = [await _note(store, str(number), at=NOW + timedelta(seconds=number)) for number in range(25)]
+    async with store.write() as tx:
+        await notes.add_many(tx, made)
+        await notes.show_at_home(tx, [(one.id, one.author_id) for one in made])
+    async with store.read() as tx:
+        first = await timelines.home_posts(tx, limit=10)
+        second = await timelines.home_posts(tx, before=first[-1].id, limit=10)
+        newer = await timelines.home_posts(tx, after=first[2].id, limit=10)
+    assert [post.id for post in [*first, *second]] == sorted([one.id for one in made], reverse=True)[:20]
+    assert [post.id for post in newer] == [post.id for post in first[:2]]
+
+
+async def test_relations_keep_their_beginning(store: Store) -> None:
+    """A repeated Follow does not make a follower newer; a rejected one is not counted."""
+    async with store.write() as tx:
+        await relations.put_follower(tx, HER, Iri("https://remote.example/f/1"), State.ACCEPTED, NOW)
+        later = NOW + timedelta(days=1)
+        await relations.put_follower(tx, HER, Iri("https://remote.example/f/2"), State.ACCEPTED, later)
+        await relations.start_follow(tx, HIM, Iri("https://here.example/f/1"), NOW)
+        one = await relations.follower(tx, HER)
+        assert one is not None
+        assert (one.since, one.activity) == (NOW, "https://remote.example/f/2")
+        assert await relations.count(tx) == (1, 0)
+        await relations.settle_follow(tx, HIM, State.ACCEPTED)
+        assert [one.actor for one in await relations.list_follows(tx)] == [HIM]
+        assert await relations.follower_inboxes(tx) == [f"{HER}/inbox"]
+        await actors.mark_gone(tx, HER, NOW)
+        assert await relations.follower_inboxes(tx) == []
+        await actors.mark_back(tx, HER)
+        assert await relations.follower_inboxes(tx) == [f"{HER}/inbox"]
+
+
+async def test_arrivals_are_tried_and_parked(store: Store) -> None:
+    """Tried again in time, and parked with the reason at last."""
+    async with store.write() as tx:
+        for _ in range(2):
+            await arrivals.put(
+                tx, activity=_logged("1").iri, actor=HER, body=b"{}", headers=(("a", "b"),), key_id=HER,
+                received_at=NOW, next_at=NOW,
+            )  # fmt: skip
+        (due,) = await arrivals.due(tx, NOW)
+        assert (due.body, due.headers) == (b"{}", (("a", "b"),))
+        await arrivals.postpone(tx, due.id, None, "x" * 900)
+        assert await arrivals.due(tx, NOW + timedelta(days=9)) == []
+        assert await arrivals.waiting(tx) == (0, 1)
+        await arrivals.done(tx, due.id)
+        assert await arrivals.waiting(tx) == (0, 0)
+
+
+async def test_what_is_learned_of_a_host_leaves_its_failures(store: Store) -> None:
+    """Two facts about a host, from two sides, in one row."""
+    failing = hosts.Host("https://h.example", failures=3, failing_since=NOW, next_at=NOW)
+    async with store.write() as tx:
+        await hosts.put(tx, failing)
+        await hosts.learn(tx, failing.origin, "rfc9421", "rsa", "advertised", NOW)
+        known = (await hosts.get_many(tx, [failing.origin]))[failing.origin]
+    assert (known.failures, known.failing_since, known.dialect) == (3, NOW, "rfc9421")
+
+
+@pytest.mark.parametrize("name", ["ada", "ADA", "a_a"])
+async def test_handles_are_found_whatever_their_case(store: Store, name: str) -> None:
+    """Names compare without case, and `_` is a letter, not a wildcard."""
+    async with store.write() as tx:
+        for username in ("ada", "aba"):
+            iri = Iri(f"https://x.example/{username}")
+            who = Actor(iri, "Person", username, Iri(f"{iri}/inbox"))
+            await actors.put(tx, who, id=flakes.mint(NOW), at=NOW, document=None)
+        found = await actors.find_handle(tx, name, "X.example")
+    assert (found.actor.username if found else None) == (None if "_" in name else "ada")
+
+
+async def test_a_node_lives_on_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+    """decisions.md §9: "PostgreSQL by changing one URL": follow, post, answer, delete, restart."""
+    alice = await settle_in(tmp_path, "alice", database_url=postgres.new())
+    bob = await settle_in(tmp_path, "bob")
+    try:
+        await alice.start()
+        await bob.start()
+        await befriend(bob, alice)
+        await befriend(alice, bob)
+        posted = await alice.node.owner.post(Draft("from the big machine"))
+        post = await eventually(lambda: bob.shows("from the big machine"))
+        assert post is not None
+        assert post.authorship.verdict == "signed"
+        await bob.node.owner.post(Draft("heard you", in_reply_to=post.note.iri))
+        assert await eventually(lambda: alice.shows("heard you"))
+        await alice.restart()
+        await alice.node.owner.delete(posted.post.note.iri)
+
+        async def forgotten() -> bool:
+            return await bob.shows("from the big machine") is None
+
+        await eventually(forgotten)
+        await alice.quiet()
+    finally:
+        await alice.stop()
+        await bob.stop()

@@ -1,0 +1,95 @@
+"""A PostgreSQL of the tests' own: in a temporary directory, on a free port of loopback, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from tests.support.homes import free_port
+
+_databases = count(1)
+
+
+def programs() -> Path | None:
+    """Where the distribution keeps initdb and postgres; None when they are not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    there = shutil.which("initdb")
+    return Path(there).parent if there else None
+
+
+def _other_user() -> int | None:
+    """PostgreSQL refuses to run as root: then somebody else must."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    return None
+
+
+class Postgres:
+    """A running server. `new()` makes an empty database and gives its URL."""
+
+    def __init__(self, bin_: Path, port: int, user: int | None) -> None:
+        self._bin = bin_
+        self._port = port
+        self._user = user
+
+    def new(self) -> str:
+        name = f"cuicui{next(_databases)}"
+        _run([self._bin / "createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "cuicui", name], self._user)
+        return f"postgresql://cuicui@127.0.0.1:{self._port}/{name}"
+
+
+def _run(command: list[Path | str], user: int | None) -> None:
+    subprocess.run(command, check=True, user=user, cwd="/", capture_output=True, timeout=60, env={"PATH": os.defpath})
+
+
+@contextmanager
+def server(bin_: Path) -> Iterator[Postgres]:
+    user, port = _other_user(), free_port()
+    home = Path(tempfile.mkdtemp(prefix="cuicui-pg-", dir="/tmp"))
+    try:
+        if user is not None:
+            os.chown(home, user, -1)
+        data = home / "data"
+        _run([bin_ / "initdb", "-D", data, "-U", "cuicui", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"], user)
+        process = subprocess.Popen(
+            [bin_ / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", home, "-F"],
+            user=user,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            _wait(bin_, port, user)
+            yield Postgres(bin_, port, user)
+        finally:
+            process.send_signal(2)  # fast shutdown: connections are ended
+            process.wait(30)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _wait(bin_: Path, port: int, user: int | None) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            _run([bin_ / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], user)
+        except subprocess.CalledProcessError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError("PostgreSQL did not start")
