@@ -1,0 +1,68 @@
+"""The papers say what is: settings, handlers, limits, commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from keys import canonical
+from node import cli
+from node.federation import batch, parse, reception
+from node.federation.handlers import TABLE
+from node.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FEDERATION = (ROOT / "FEDERATION.md").read_text(encoding="utf-8")
+
+
+def test_every_setting_is_in_the_readme_and_no_other() -> None:
+    """style.md §12: every field has a meaning that owners can read."""
+    rows = re.findall(r"^\| `([a-z_]+)` \| .+ \| .+ \|$", README, re.MULTILINE)
+    assert sorted(rows) == sorted(name for name in Settings.model_fields if name != "data")
+    assert all(field.description and field.examples for field in Settings.model_fields.values())
+
+
+def test_federation_md_lists_what_the_handlers_do() -> None:
+    """FEP-67ff: the table of activities is the handler table."""
+    activities = FEDERATION.partition("## Activities")[2].partition("\n## ")[0]
+    listed = {re.sub(r"`", "", row) for row in re.findall(r"^\| `(\w+)` \| (?:.+?) \|", activities, re.MULTILINE)}
+    handled = {re.sub(r"(Actor|Follow)$", "", kind.__name__) or kind.__name__ for kind in TABLE}
+    assert listed == handled
+
+
+@pytest.mark.parametrize(
+    ("row", "in_force", "written"),
+    [
+        ("| activities waiting | 4,096 |", batch.FULL, 4096),
+        ("| body of a delivery | 1 MiB |", reception.BODY_LIMIT, 1 << 20),
+        ("| depth of JSON | 32 |", canonical.MAX_DEPTH, 32),
+        ("| mentions, hashtags, attachments | 50, 64, 16 |", parse.MAX_MENTIONS, 50),
+        ("| content | 100 kB of HTML |", parse.MAX_CONTENT, 100_000),
+        ("| ids | 2,048 characters", parse.MAX_IRI, 2048),
+    ],
+)
+def test_federation_md_states_the_limits_in_force(row: str, in_force: int, written: int) -> None:
+    """A limit that is written down is the one that holds."""
+    assert row in FEDERATION
+    assert in_force == written
+
+
+def test_every_command_says_what_it_does() -> None:
+    """style.md §13: commands are verbs the owner would say, each with one line."""
+    assert {"init", "run", "token", "password", "post", "follow", "unfollow", "timeline", "verify"} <= set(
+        cli.cli.commands
+    )
+    assert {"keys", "demo", "doctor", "backup", "worker", "alias"} <= set(cli.cli.commands)
+    assert all(command.get_short_help_str() for command in cli.cli.commands.values())
+
+
+def test_the_readme_has_the_two_lines() -> None:
+    """One line runs the node, one passes the tests; each does all the set-up."""
+    lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
+    assert [line.rpartition(" && ")[2] for line in lines] == [
+        ".venv/bin/cuicui run",
+        ".venv/bin/python -m pytest -n 2",
+    ]
