@@ -76,10 +76,14 @@ async def test_bytes_come_back_as_they_went_in(store: Store) -> None:
 
 async def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
     """A transaction is whole or not at all."""
-    with pytest.raises(RuntimeError):
+
+    async def stumble() -> None:
         async with store.write() as tx:
             await activities.record_many(tx, [_logged("1")])
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await stumble()
     async with store.read() as tx:
         assert await activities.get(tx, _logged("1").iri) is None
 
