@@ -1,0 +1,158 @@
+"""Making a node and starting it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from tests.cli.conftest import Place, cuicui, digests, environment, free_port, made, running, until
+
+
+def test_init_makes_a_node_with_chosen_values(tmp_path: Path) -> None:
+    """ "`cuicui init` does it with chosen values", and says handle, address, key fingerprint and what to do next."""
+    data = tmp_path / "node"
+    url = ["--base-url", "https://ada.example", "--handle", "ada", "--name", "Ada L."]
+    said = cuicui("init", "--data", data, *url, CUICUI_PASSWORD="correct horse")
+    assert said.status == 0
+    assert "@ada@ada.example" in said.out
+    assert "https://ada.example/@ada" in said.out
+    assert "fingerprint " in said.out
+    assert f"cuicui run --data {data}" in said.err
+    assert cuicui("profile", "--data", data).out.startswith("handle     @ada@ada.example\nname       Ada L.\n")
+
+
+def test_everything_in_the_directory_is_the_owners_alone(founded: Place) -> None:
+    """Keys, database and settings are private to the owner, whatever the umask."""
+    assert founded.data.stat().st_mode & 0o077 == 0
+    assert [path for path in founded.data.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+def test_a_second_init_changes_nothing(founded: Place) -> None:
+    """ "A second `init` on the same directory refuses and changes nothing." """
+    before = digests(founded.data)
+    said = cuicui("init", "--data", founded.data, "--handle", "eve", "--base-url", "https://eve.example")
+    assert said.status == 1
+    assert said.out == ""
+    assert f"there is a node in {founded.data} already" in said.err
+    assert "hint: run it" in said.err
+    assert digests(founded.data) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--handle", "Not A Handle"], "cannot be a handle"),
+        (["--base-url", "ftp://ada.example"], "--base-url: 'ftp://ada.example' must be an http or https URL"),
+        (["--listen", "8140"], "--listen: '8140' must be HOST:PORT"),
+        (["--password-file", "/nowhere/at/all"], "cannot read /nowhere/at/all"),
+    ],
+)
+def test_init_with_a_wrong_value_leaves_nothing_behind(tmp_path: Path, arguments: list[str], told: str) -> None:
+    """One sentence with a hint, exit 1, and no half-made node."""
+    said = cuicui("init", "--data", tmp_path / "node", *arguments)
+    assert said.status == 1
+    assert told in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_init_where_no_directory_can_be(tmp_path: Path, below: str) -> None:
+    """A data directory that is a file, or below one."""
+    (tmp_path / "file").write_text("mine")
+    said = cuicui("init", "--data", tmp_path / "file" / below)
+    assert said.status == 1
+    assert said.err.count("\n") == 2
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_run_without_configuration_makes_a_node_in_under_a_second(tmp_path: Path) -> None:
+    """ "`cuicui run` without configuration makes a data directory, an identity and an owner … and prints handle,
+    address, key fingerprint and what to do next." SIGTERM ends it with 0."""
+    port = free_port()
+    place = Place(tmp_path / "node", f"http://127.0.0.1:{port}", "")
+    with running(place, "--listen", f"127.0.0.1:{port}") as process:
+        printed = place.data.with_suffix(".log").read_text()
+        assert f"@127.0.0.1:{port}\n" in printed
+        assert f"{place.base}/@" in printed
+        assert "fingerprint " in printed
+        assert f"cuicui post --data {place.data}" in printed
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            pass
+        again = place("run")
+        assert again.status == 1
+        assert f"already running (pid {process.pid})" in again.err
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    with running(place, "--listen", f"127.0.0.1:{port}") as process:
+        used = psutil.Process(process.pid).cpu_times()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert used.user + used.system < 1.5, "what a cold start computes; on an idle machine it takes less than a second"
+
+
+def test_a_port_in_use_is_said_so(founded: Place) -> None:
+    """ "A port in use … the node says so in one sentence with a hint and exits 1." """
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = founded("run", "--listen", address)
+    assert said.status == 1
+    assert f"{address} is in use by another program" in said.err
+    assert "hint: " in said.err
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return made(tmp_path_factory.mktemp("sealed"), "sealed", CUICUI_PASSPHRASE="correct horse battery")
+
+
+def test_sealed_keys_open_with_the_passphrase_alone(sealed: Place, tmp_path: Path) -> None:
+    """ "Optional passphrase (prompt, `CUICUI_PASSPHRASE`, or a file)": none, a wrong one, a file, the variable."""
+    none = sealed("keys")
+    assert (none.status, "is sealed and no passphrase was given" in none.err) == (1, True)
+    wrong = sealed("keys", CUICUI_PASSPHRASE="wrong")
+    assert (wrong.status, "wrong passphrase" in wrong.err) == (1, True)
+    file = tmp_path / "passphrase"
+    file.write_text("correct horse battery\n")
+    assert sealed("keys", "--passphrase-file", file).status == 0
+    assert sealed("keys", CUICUI_PASSPHRASE="correct horse battery").status == 0
+    secret = (sealed.data / "keys" / "identity.json").read_text()
+    assert '"sealed": null' not in secret
+
+
+def test_a_worker_delivers_what_the_node_left(pair: tuple[Place, Place], tmp_path: Path) -> None:
+    """ "`cuicui worker` runs more delivery and inbox workers over the same store", without HTTP."""
+    alice, _ = pair
+    carol = made(tmp_path, "carol")
+    asked = carol("follow", alice.handle)
+    assert asked.status == 0
+    assert "is kept, and goes out when the node runs" in asked.err
+    assert f"hint: start it: cuicui run --data {carol.data}" in asked.err
+    assert [job["attempts"] for job in carol("queue", "--json").json["deliveries"]] == [0]
+    with running(carol, command="worker"):
+        until(lambda: carol("queue", "--json").json["deliveries"][0]["attempts"] == 1)
+    (job,) = carol("queue", "--json").json["deliveries"]
+    assert "503" in job["error"], "alice cannot fetch carol's key while carol does not serve"
+
+
+def test_ctrl_c_is_quiet() -> None:
+    """Ctrl-C at a command ends it with 130 and without a traceback."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "node", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert err.strip() == b""

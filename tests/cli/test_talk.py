@@ -1,0 +1,136 @@
+"""Two nodes started by hand, and their owners at the command line."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.cli.conftest import Place, cuicui, program, until
+
+Pair = tuple[Place, Place]
+
+
+def _texts(place: Place, *arguments: str) -> list[str]:
+    return [post["text"] for post in place("timeline", "--json", *arguments).json]
+
+
+def test_a_post_is_on_the_other_side_within_a_second(pair: Pair) -> None:
+    """ "Two nodes started by hand show the post on the other side in under a second with verdict `signed`." """
+    alice, bob = pair
+    said = program("post", "--data", alice.data, "Good", "morning", "#cuicui")
+    done = time.monotonic()
+    assert said.status == 0
+    assert said.out.startswith(f"{alice.base}/@alice/")
+    assert said.err == "cuicui: posted; it goes out to 1 inbox\n"
+    until(lambda: "Good morning #cuicui" in _texts(bob), patience=3)
+    assert time.monotonic() - done < 1
+
+
+def test_timeline_json_is_a_contract(pair: Pair) -> None:
+    """ "`cuicui timeline` (and `--json`), with verdicts": these names, and no others."""
+    alice, bob = pair
+    address = alice("post", "--warning", "food", "--language", "en", "Cake <b>").out.strip()
+    until(lambda: "Cake <b>" in _texts(bob))
+    post = bob("timeline", "--json", "--limit", "1").json[0]
+    verdict = post.pop("verdict")
+    author = post.pop("author")
+    assert int(post.pop("id")) > 0
+    assert post.pop("published").endswith("Z")
+    assert post.pop("uri").startswith(f"{alice.base}/notes/")
+    assert post == {
+        "url": address,
+        "content": "<p>Cake &lt;b&gt;</p>",
+        "text": "Cake <b>",
+        "warning": "food",
+        "visibility": "public",
+        "in_reply_to": None,
+    }
+    assert author == {"handle": alice.handle, "name": "alice", "url": f"{alice.base}/@alice"}
+    assert set(verdict) == {"verdict", "reason", "key", "key_since", "key_trust", "signed_at"}
+    assert (verdict["verdict"], verdict["key_trust"]) == ("signed", "first_use")
+    assert verdict["key"] in alice("keys").out
+    shown = bob("timeline", "--limit", "1").out
+    assert "[warning: food]" in shown
+    assert "Cake" not in shown
+    assert "\x1b" not in shown
+
+
+def test_an_answer_reaches_whom_it_answers(pair: Pair) -> None:
+    """A reply by number or by address; the one who is answered sees it among their mentions."""
+    alice, bob = pair
+    alice("post", "Who is there?")
+    until(lambda: "Who is there?" in _texts(bob))
+    number = bob("timeline", "--json", "--limit", "1").json[0]["id"]
+    said = bob("post", "--json", "--reply-to", number, "Only me, and @nobody@127.0.0.1:9")
+    assert (said.json["inboxes"], said.json["unknown"]) == (1, ["@nobody@127.0.0.1:9"])
+    assert "nobody@127.0.0.1:9 could not be found and stays plain text" in said.err
+    until(lambda: "Only me, and @nobody@127.0.0.1:9" in _texts(alice, "--mentions"))
+    shown = alice("show", said.json["uri"])
+    assert "signed: Signed by bob" in shown.out
+    assert "known since: " in shown.out
+
+
+def test_a_deleted_post_leaves_both_sides(pair: Pair) -> None:
+    """`delete` asks; with nobody to ask it needs --yes."""
+    alice, bob = pair
+    address = alice("post", typed="Never mind").out.strip()
+    until(lambda: "Never mind" in _texts(bob))
+    unsure = alice("delete", address)
+    assert (unsure.status, "use --yes" in unsure.err) == (2, True)
+    assert alice("delete", "--yes", address).status == 0
+    until(lambda: "Never mind" not in _texts(bob))
+    again = alice("delete", "--yes", address)
+    assert (again.status, "there is no post" in again.err) == (1, True)
+
+
+def test_requests_wait_for_a_yes(pair: Pair) -> None:
+    """`follow` says honestly that the other side has not answered yet."""
+    alice, bob = pair
+    assert "wait for your yes" in bob("profile", "--approve-followers").out
+    asked = alice("follow", bob.handle)
+    assert (asked.status, asked.err) == (0, f"cuicui: asked {bob.handle}; waiting for their yes\n")
+    assert alice("following", "--json").json[0]["state"] == "pending"
+    assert bob("followers", "--requests", "--json").json[0]["handle"] == alice.handle
+    assert bob("accept", alice.handle).status == 0
+    until(lambda: alice("following", "--json").json[0]["state"] == "accepted")
+    assert alice("unfollow", bob.handle).status == 0
+    assert alice("following", "--json").json == []
+    assert "let in at once" in bob("profile", "--open").out
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x" * 141, "141 characters, 1 more than the 140"),
+        ("   ", "nothing to post"),
+    ],
+)
+def test_what_cannot_be_posted(founded: Place, text: str, told: str) -> None:
+    """ "141 is refused … and a message that says by how many." """
+    said = founded("post", text)
+    assert (said.status, said.out) == (1, "")
+    assert told in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "status", "told"),
+    [
+        (["post", "--reply-to", "12345", "Yes"], "", 1, "there is no post 12345 here"),
+        (["post", "--visibility", "secret", "Hm"], "", 2, "secret"),
+        (["post", "-"], b"\xff\xfe", 2, "not UTF-8"),
+        (["follow", "bob"], "", 1, "neither a handle nor an address"),
+        (["follow", "@ada@127.0.0.1:1"], "", 1, "refused to dial"),
+        (["unfollow", "http://127.0.0.1:1/actor"], "", 1, "refused to dial"),
+        (["timeline", "--limit", "1000"], "", 2, "1000"),
+        (["show", "99"], "", 1, "there is no post 99 here"),
+        (["export", "99"], "", 1, "there is no post 99 here"),
+    ],
+)
+def test_bad_input(founded: Place, arguments: list[str], typed: str | bytes, status: int, told: str) -> None:
+    """0 done, 1 refused or failed, 2 misused; the sentence names what was wrong."""
+    command, *rest = arguments
+    said = cuicui(command, "--data", founded.data, *rest, typed=typed)
+    assert (said.status, said.out) == (status, "")
+    assert told in said.err
+    assert "hint: " in said.err

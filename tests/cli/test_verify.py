@@ -1,0 +1,131 @@
+"""`cuicui verify`: 0 only for `signed`, 1 for `refused`, 3 for `vouched` or `changed`, 2 for misuse."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Place, cuicui, fetch, program, until
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A post of alice's that bob received: its address, its bytes, her key."""
+
+    alice: Place
+    bob: Place
+    address: str
+    body: bytes
+    key: str
+
+
+@pytest.fixture(scope="module")
+def saved(pair: tuple[Place, Place]) -> Saved:
+    alice, bob = pair
+    address = alice("post", "Hello from alice").out.strip()
+    until(lambda: "Hello from alice" in bob("timeline", "--limit", "3").out)
+    key = next(line.split()[1] for line in alice("keys").out.splitlines() if line.startswith("key"))
+    return Saved(alice, bob, address, fetch(address), key)
+
+
+def test_a_saved_post_verifies_offline(saved: Saved, tmp_path: Path) -> None:
+    """ "The same post saved to a file verifies offline; one byte changed in it, and it does not." """
+    file = tmp_path / "post.json"
+    file.write_bytes(saved.body)
+    good = program("verify", "--data", saved.bob.data, file, "--offline")
+    assert (good.status, good.out.partition(":")[0]) == (0, "signed")
+    assert saved.key in good.out
+    file.write_bytes(saved.body.replace(b"Hello", b"Hullo"))
+    bad = saved.bob("verify", file, "--offline", "--json")
+    assert (bad.status, bad.json["verdict"]) == (1, "refused")
+    assert "does not hold" in bad.json["reason"]
+
+
+OTHER = "z6Mkf7eotz1BKX36uwnJyjnvQrvS7HmznSoFF8BFykXfUiQk"
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "status", "told"),
+    [
+        (lambda body: body, None, 3, "whose that is cannot be told here"),
+        (lambda body: body, "its own", 0, "the key you gave signed it"),
+        (lambda body: body, OTHER, 1, "does not hold"),
+        (lambda body: body.replace(b"Hello", b"Hullo"), None, 1, "does not hold"),
+        (lambda body: body.replace(b"Hello", b"Hullo"), "its own", 1, "does not hold"),
+        (lambda body: body.replace(b'"proofValue":"z', b'"proofValue":"z1'), "its own", 1, "proof"),
+        (lambda body: _without(body, "proof"), "its own", 1, "there is no proof in it"),
+        (lambda body: _with(body, "attributedTo", "https://eve.example/actor"), "its own", 1, "does not"),
+        (lambda body: body[:-1] + b',"id":"x"}', "its own", 1, "appears twice"),
+        (lambda body: body[:-20], "its own", 1, "JSON"),
+        (lambda body: b"", "its own", 1, "JSON"),
+    ],
+)
+def test_files_without_a_node(saved: Saved, tmp_path: Path, change, key: str | None, status: int, told: str) -> None:  # type: ignore[no-untyped-def]
+    """Works without any data directory when the key is given; without one it says what it cannot tell."""
+    given = [] if key is None else ["--key", saved.key if key == "its own" else key]
+    said = cuicui("verify", "--data", tmp_path / "none", "-", *given, typed=change(saved.body))
+    assert (said.status, told in said.out) == (status, True), said
+    assert not (tmp_path / "none").exists()
+
+
+def _without(body: bytes, name: str) -> bytes:
+    return json.dumps({key: value for key, value in json.loads(body).items() if key != name}).encode()
+
+
+def _with(body: bytes, name: str, value: str) -> bytes:
+    return json.dumps({**json.loads(body), name: value}).encode()
+
+
+def test_addresses_and_handles(saved: Saved) -> None:
+    """`verify` on a URL or a handle: fetched from its origin, judged under the pinned key."""
+    for target in (saved.address, json.loads(saved.body)["id"], saved.alice.handle, f"{saved.alice.base}/actor"):
+        said = saved.bob("verify", target, "--json")
+        assert (said.status, said.json["verdict"], said.json["key"]) == (0, "signed", saved.key), target
+
+
+def test_our_own_are_looked_up_and_not_fetched(saved: Saved) -> None:
+    """A node never fetches from itself; its own posts are in its store."""
+    for target in (saved.address, saved.alice.handle):
+        said = saved.alice("verify", target, "--json")
+        assert (said.status, said.json["verdict"], said.json["key"]) == (0, "signed", saved.key)
+    nothing = saved.alice("verify", f"{saved.alice.base}/notes/1")
+    assert (nothing.status, "there is no post of yours" in nothing.err) == (1, True)
+
+
+def test_evidence_can_be_exported_and_checked(saved: Saved, tmp_path: Path) -> None:
+    """The bundle holds the signed post, the bytes as received with their headers, and the key; it checks offline."""
+    number = next(item["id"] for item in saved.bob("timeline", "--json").json if item["url"] == saved.address)
+    exported = saved.bob("export", number)
+    bundle = exported.json
+    assert (bundle["type"], bundle["version"]) == ("Evidence", 1)
+    assert bundle["object"] == json.loads(saved.body)
+    assert bundle["key"]["key"] == saved.key
+    assert bundle["actor"]["id"] == f"{saved.alice.base}/actor"
+    assert bundle["received"]["from"].startswith(f"{saved.alice.base}/actor#")
+    assert {name for name, _ in bundle["received"]["http"]["headers"]} & {"signature", "signature-input"}
+    file = tmp_path / "evidence.json"
+    file.write_text(exported.out)
+    assert saved.bob("verify", file, "--offline").status == 0
+    assert saved.bob("verify", saved.address, "--offline").status == 0
+    file.write_text(exported.out.replace("Hello", "Hullo"))
+    assert saved.bob("verify", file, "--offline").status == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-file.json"],
+        ["/"],
+        ["-", "--key", "z6nonsense"],
+        ["https://ada.example/notes/1", "--key", OTHER],
+        [],
+    ],
+)
+def test_misuse(tmp_path: Path, arguments: list[str]) -> None:
+    """2 for what cannot be a file, an address, a handle or a key."""
+    said = cuicui("verify", "--data", tmp_path / "none", *arguments)
+    assert (said.status, said.out) == (2, "")
+    assert said.err.startswith("cuicui: ")

@@ -1,0 +1,34 @@
+"""`cuicui demo`: the shortest proof that all of it works."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from node import demo
+from tests.cli.conftest import program
+
+
+def test_the_story_once() -> None:
+    """ "`--once` ends after the story with exit code 0"; every act of it is told, with what was seen."""
+    began = time.monotonic()
+    said = program("demo", "--once")
+    assert said.status == 0, said
+    assert time.monotonic() - began < 10, "it takes about two seconds on a machine that does nothing else"
+    steps = [line for line in said.out.splitlines() if line.startswith("✓")]
+    for act in ("WebFinger", "Bob follows", "Alice posts", "Bob replies", "page shows the verdict", "Alice deletes"):
+        assert any(act in step for step in steps), act
+    assert sum("refused" in step for step in steps) == 3
+    assert "403 wrong_actor" in said.out
+    assert "401 wrong_signature" in said.out
+    assert "verdict signed" in said.out
+    assert said.err == ""
+
+
+async def test_a_step_that_fails_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """ "Non-zero if any step failed": here both nodes are sent to the same port."""
+    port = demo.free_ports(1)[0]
+    monkeypatch.setattr(demo, "free_ports", lambda number: [port] * number)
+    assert await demo.tell(once=True) == 1
+    assert "✗" in capsys.readouterr().out
