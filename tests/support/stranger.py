@@ -168,6 +168,9 @@ class Place(AbstractAsyncContextManager["Place"]):
 
     async def _webfinger(self, request: web.Request) -> web.StreamResponse:
         self.asked[request.path] += 1
+        instead = self.documents.get(request.path)
+        if callable(instead):
+            return await instead(request)
         name = request.query.get("resource", "").removeprefix("acct:").partition("@")[0]
         if name not in self.people:
             return web.Response(status=404)

@@ -1,0 +1,113 @@
+"""Handles: read, asked for over WebFinger, and believed only as far as their domain confirms them."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.errors import CuicuiError, NotAllowed, Unreachable
+from node.federation.lookup import parse_handle
+from tests.support.homes import Home
+from tests.support.stranger import Place, Stranger
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("@ada@example.org", "@ada@example.org"),
+        ("ada@example.org", "@ada@example.org"),
+        ("acct:ada@example.org", "@ada@example.org"),
+        (" @Ada@EXAMPLE.org ", "@Ada@example.org"),
+        ("@ada@example.org:8443", "@ada@example.org:8443"),
+        ("@ada@münchen.example", "@ada@xn--mnchen-3ya.example"),
+        ("@ada@127.0.0.1:8140", "@ada@127.0.0.1:8140"),
+        ("@a.b-c_d@example.org", "@a.b-c_d@example.org"),
+        ("ada", None),
+        ("@ada", None),
+        ("@ada@", None),
+        ("@ada@exa mple.org", None),
+        ("@ada@example.org/path", None),
+        ("@ada@user@example.org", None),
+        ("@a/da@example.org", None),
+        ("@.ada@example.org", None),
+        ("@ада@example.org", None),
+        ("https://example.org/@ada", None),
+    ],
+)
+def test_how_handles_are_read(text: str, shown: str | None) -> None:
+    """security.md §2: ASCII user names; hosts lower case, as A-labels."""
+    found = parse_handle(text)
+    assert (None if found is None else str(found)) == shown
+
+
+@given(st.text(max_size=40))
+def test_no_text_is_too_odd_to_be_read(text: str) -> None:
+    """Total: a handle or None, never an exception."""
+    found = parse_handle(text)
+    assert found is None or found.host.isascii()
+
+
+async def test_somebody_is_found_by_handle_and_by_address(alice: Home, carol: Stranger) -> None:
+    """federation.md §2: WebFinger, then the actor; the second time from memory."""
+    by_handle = await alice.node.actors.resolve(carol.handle)
+    by_address = await alice.node.actors.resolve(carol.iri)
+    assert by_handle.actor.iri == by_address.actor.iri == carol.iri
+    assert carol.place.asked["/users/carol"] == 1
+
+
+async def test_nobody_is_said_to_be_nobody(alice: Home, place: Place) -> None:
+    """A 404 of WebFinger is an answer, with a stable code."""
+    with pytest.raises(NotAllowed) as caught:
+        await alice.node.actors.resolve(f"@nobody@127.0.0.1:{place.port}")
+    assert caught.value.code == "unknown_account"
+
+
+async def test_a_handle_that_leads_to_another_name_is_refused(alice: Home, carol: Stranger) -> None:
+    """Akkoma 3.13, webfinger spoofing: the actor must bear the name that was asked for."""
+    carol.place.people["president"] = carol.iri
+    with pytest.raises(Unreachable):
+        await alice.node.actors.resolve(f"@president@127.0.0.1:{carol.place.port}")
+
+
+async def test_another_servers_actor_is_not_shown_under_a_borrowed_handle(
+    alice: Home, carol: Stranger, mallory: Stranger
+) -> None:
+    """security.md §2, handle theft: a domain that points at somebody else's actor does not rename them."""
+    mallory.place.people["carol"] = carol.iri
+    found = await alice.node.actors.resolve(f"@carol@127.0.0.1:{mallory.place.port}")
+    assert found.actor.iri == carol.iri
+    assert found.actor.handle == carol.handle
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"subject": 7}',
+        b'{"subject": "acct:x@h", "links": 7}',
+        b'{"subject":"acct:x@h","subject":"y"}',
+    ],
+)
+async def test_whatever_webfinger_answers_is_an_error_in_our_words(alice: Home, place: Place, body: bytes) -> None:
+    """Foreign exceptions do not escape; nothing is stored."""
+
+    async def junk(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/jrd+json")
+
+    place._webfinger = junk  # type: ignore[method-assign]
+    place.documents["/.well-known/webfinger"] = junk
+    before = await alice.rows()
+    with pytest.raises(CuicuiError):
+        await alice.node.actors.resolve(f"@x@127.0.0.1:{place.port}")
+    assert await alice.rows() == before
+
+
+async def test_we_do_not_ask_ourselves(alice: Home) -> None:
+    """Nothing that comes from outside may send us to ourselves; our own name is known without asking."""
+    assert (await alice.node.actors.resolve(alice.address)).actor.iri == alice.node.ids.actor
+    with pytest.raises(CuicuiError):
+        await alice.node.fetcher.document(f"{alice.base}/notes/1")

@@ -1,0 +1,60 @@
+"""What an answer means, and when to try again (federation.md §9)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.federation.schedule import (
+    BACKOFF,
+    GIVE_UP_AFTER,
+    JITTER,
+    LONGEST_RETRY_AFTER,
+    Failures,
+    Fate,
+    fate_of,
+    next_attempt,
+    retry_after,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "fate"),
+    [
+        ((200, 201, 202, 204), Fate.DONE),
+        ((301, 302, 307, 308, 400, 403, 404, 405, 406, 413, 415, 422), Fate.DROPPED),
+        ((410,), Fate.GONE),
+        ((401, 408, 425, 429, 500, 502, 503, 504, 521), Fate.RETRY),
+    ],
+)
+def test_what_an_answer_means(statuses: tuple[int, ...], fate: Fate) -> None:
+    """federation.md §9, the table of responses."""
+    assert {fate_of(status) for status in statuses} == {fate}
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_the_pause_is_the_one_of_the_table_give_or_take_a_tenth(failures: int, chance: float) -> None:
+    """federation.md §9: "1 min, 5 min, 20 min, 1 h, 3 h, 8 h, 24 h, then daily"."""
+    due = next_attempt(Failures(failures, NOW), NOW, chance=chance)
+    assert due is not None
+    pause = BACKOFF[min(failures, len(BACKOFF)) - 1]
+    assert pause * (1 - JITTER) <= due - NOW <= pause * (1 + JITTER)
+
+
+@given(st.timedeltas(min_value=timedelta(), max_value=timedelta(days=30)), st.integers(1, 50))
+def test_a_week_of_silence_is_the_end_and_not_a_day_less(silent: timedelta, failures: int) -> None:
+    """federation.md §9: "after 7 days silent the host is dormant"."""
+    assert (next_attempt(Failures(failures, NOW - silent), NOW) is None) == (silent >= GIVE_UP_AFTER)
+
+
+@given(st.one_of(st.none(), st.floats(allow_nan=False)))
+def test_a_hosts_own_wish_is_heard_up_to_a_day(seconds: float | None) -> None:
+    """federation.md §9: "honour Retry-After up to 24 h"."""
+    wish = retry_after(seconds)
+    assert (wish is None) == (seconds is None or seconds <= 0)
+    assert wish is None or timedelta() <= wish <= LONGEST_RETRY_AFTER
