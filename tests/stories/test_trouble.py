@@ -142,7 +142,7 @@ async def test_another_address_is_another_node(tmp_path: Path) -> None:
     """An address is part of every id and cannot change."""
     home = await settle_in(tmp_path, "alice")
     other = home.settings.model_copy(update={"base_url": "https://other.example"})
-    with pytest.raises(StartError, match="other.example"):
+    with pytest.raises(StartError, match=r"other\.example"):
         async with app.opened(other):
             pass
 

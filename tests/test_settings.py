@@ -1,0 +1,74 @@
+"""File, then environment, then flags; and a wrong value is named with a right one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from node.errors import BadSettings
+from node.settings import FILE, Settings, load
+
+
+def test_nothing_is_needed_to_start(tmp_path: Path) -> None:
+    """decisions.md §14: "Without any file or flag the node starts with defaults that are right for trying it"."""
+    found = load(tmp_path, environ={})
+    assert (found.base_url, found.listen_host, found.listen_port) == ("http://127.0.0.1:8140", "127.0.0.1", 8140)
+    assert found.allow_networks == ()
+    assert found.database == f"sqlite:///{tmp_path / 'cuicui.db'}"
+
+
+def test_the_environment_wins_over_the_file_and_flags_over_both(tmp_path: Path) -> None:
+    """decisions.md §14: the order of precedence."""
+    (tmp_path / FILE).write_text('listen = "127.0.0.1:1"\nlog_level = "debug"\nlog_format = "json"\n')
+    environ = {"CUICUI_LISTEN": "127.0.0.1:2", "CUICUI_LOG_LEVEL": "error", "CUICUI_PASSWORD": "not a setting"}
+    found = load(tmp_path, environ=environ, flags={"listen": "127.0.0.1:3", "log_level": None})
+    assert (found.listen, found.log_level, found.log_format) == ("127.0.0.1:3", "error", "json")
+
+
+def test_networks_are_a_list_of_cidrs(tmp_path: Path) -> None:
+    """decisions.md §15: `CUICUI_ALLOW_NETWORKS=127.0.0.0/8,::1/128`."""
+    found = load(tmp_path, environ={"CUICUI_ALLOW_NETWORKS": "127.0.0.0/8, ::1/128"})
+    assert [str(network) for network in found.allow_networks] == ["127.0.0.0/8", "::1/128"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "file", "names"),
+    [
+        ({"CUICUI_LISTEN": "8140"}, "", "CUICUI_LISTEN"),
+        ({"CUICUI_LISTEN": "127.0.0.1:99999"}, "", "CUICUI_LISTEN"),
+        ({"CUICUI_BASE_URL": "ftp://x.example"}, "", "CUICUI_BASE_URL"),
+        ({"CUICUI_BASE_URL": "https://x.example/path"}, "", "CUICUI_BASE_URL"),
+        ({"CUICUI_BASE_URL": "https://me@x.example"}, "", "CUICUI_BASE_URL"),
+        ({"CUICUI_BASE_URL": "https://x.example:0"}, "", "CUICUI_BASE_URL"),
+        ({"CUICUI_BASE_URL": "https://["}, "", "CUICUI_BASE_URL"),
+        ({"CUICUI_ALLOW_NETWORKS": "everything"}, "", "CUICUI_ALLOW_NETWORKS"),
+        ({"CUICUI_DELIVERIES_AT_ONCE": "0"}, "", "CUICUI_DELIVERIES_AT_ONCE"),
+        ({"CUICUI_LISTN": "127.0.0.1:1"}, "", "CUICUI_LISTN"),
+        ({}, 'log_level = "loud"', "log_level"),
+        ({}, 'lisen = "127.0.0.1:1"', "lisen"),
+        ({}, "listen = ", FILE),
+        ({}, 'data = "/tmp"', "data"),
+    ],
+)
+def test_a_wrong_value_is_named_with_a_right_one(
+    tmp_path: Path, environ: Mapping[str, str], file: str, names: str
+) -> None:
+    """style.md §12: "A wrong value stops the start with the key, the value, and an example of a right one"."""
+    (tmp_path / FILE).write_text(file)
+    with pytest.raises(BadSettings) as caught:
+        load(tmp_path, environ=environ)
+    assert names in caught.value.message
+    assert caught.value.hint
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "data"])
+def test_every_setting_says_what_it_means_and_shows_an_example_that_works(tmp_path: Path, name: str) -> None:
+    """style.md §12: "Every field: a default …, a unit, one line of meaning"."""
+    field = Settings.model_fields[name]
+    assert field.description
+    assert field.examples
+    for example in field.examples:
+        load(tmp_path, environ={f"CUICUI_{name.upper()}": str(example)})
