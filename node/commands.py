@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from platformdirs import user_data_path
@@ -20,9 +21,6 @@ from keys import passphrase as passphrases
 from keys.multiformat import multikey_from_did
 from keys.verify import MAX_BYTES
 from node import app, founding, observe, running, settings, text
-from node import backup as backups
-from node import demo as story
-from node import doctor as doctors
 from node import printing as show_
 from node.app import Node
 from node.errors import BadKey, NotAllowed, NotFound
@@ -31,6 +29,7 @@ from node.federation.examine import Examined, Examiner, file_alone
 from node.federation.lookup import parse_handle
 from node.founding import Founded
 from node.ids import Ids
+from node.lazily import when_used
 from node.model import Draft, KeyState, Post, Verdict, Visibility, utcnow
 from node.passwords import hashed
 from node.printing import as_json as print_json
@@ -40,6 +39,13 @@ from node.storage import arrivals, refusals
 from node.storage import profile as stored_profile
 from node.storage import queue as stored_queue
 from node.storage.relations import Relation, State
+
+if TYPE_CHECKING:
+    from node import backup as backups
+    from node import demo as story
+    from node import doctor as doctors
+else:  # a node that runs needs none of them
+    backups, story, doctors = when_used("node.backup"), when_used("node.demo"), when_used("node.doctor")
 
 DONE, FAILED, UNSURE = 0, 1, 3
 
@@ -381,7 +387,7 @@ async def verify(
         print_json({"target": target, **show_.examined_json(found)})
     else:
         out(show_.examined_words(found))
-    if found.verdict is Verdict.VOUCHED and is_file:
+    if found.verdict is Verdict.VOUCHED and is_file and found.key_trust is None:
         hint("if you know the author's key, name it: --key z6Mk…")
     return _EXIT[found.verdict]
 

@@ -21,7 +21,7 @@ from node.federation.httpsig import Incoming
 from node.federation.own import OwnDocuments
 from node.federation.policy import Facts
 from node.ids import Ids
-from node.model import Authorship, Clock, Iri, KeyKind, KeyState, KnownKey, Trust, Verdict, origin_of
+from node.model import Authorship, Clock, Iri, KeyKind, KeyState, KnownKey, Trust, Verdict, host_of, origin_of
 from node.storage import actors as stored
 from node.storage import notes
 from node.storage.store import Store
@@ -149,12 +149,17 @@ def _without_proof(saved: _Saved) -> Examined:
     return Examined(Verdict.REFUSED, "there is no proof in it: nothing shows who wrote it", saved.what, saved.author)
 
 
-def _headers(http: JsonValue) -> tuple[tuple[str, str], ...]:
-    """The headers of a bundle as they were kept; raises TypeError or KeyError for anything else."""
+def _headers(http: JsonValue, host: str) -> tuple[tuple[str, str], ...]:
+    """The headers of a bundle as they were kept; raises TypeError or KeyError for anything else.
+
+    Only what the signature covers is kept. RFC 9421 covers the host as a part of @target-uri, so
+    the header itself may be missing; a wrong one fails the signature.
+    """
     pairs = http["headers"] if isinstance(http, dict) else None
     if not isinstance(pairs, list):
         raise TypeError("no headers")
-    return tuple((str(pair[0]), str(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2)
+    kept = [(str(pair[0]), str(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2]
+    return tuple(kept if "host" in dict(kept) else [("host", host), *kept])
 
 
 def _refused(error: CuicuiError) -> Examined:
@@ -250,7 +255,7 @@ class Examiner:
         try:
             at, to = proof.parse_time(received["at"]), str(received["to"])
             body = base64.b64decode(str(received["body"]), validate=True)
-            headers = _headers(received["http"])
+            headers = _headers(received["http"], host_of(to))
         except (KeyError, TypeError, ValueError, binascii.Error):
             return None
         if at is None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from node.model import Iri, KeyState
+from node.storage import actors
+from node.storage.store import Store
 from tests.cli.conftest import Place, cuicui, fetch, program, until
 
 
@@ -112,6 +117,47 @@ def test_evidence_can_be_exported_and_checked(saved: Saved, tmp_path: Path) -> N
     assert saved.bob("verify", saved.address, "--offline").status == 0
     file.write_text(exported.out.replace("Hello", "Hullo"))
     assert saved.bob("verify", file, "--offline").status == 1
+
+
+def test_evidence_of_an_unsigned_post_is_its_http_signature(saved: Saved, tmp_path: Path) -> None:
+    """ "`vouched` — no proof; the author's server delivered it under a valid HTTP signature": 3, and changed, 1."""
+    alice, bob = saved.alice, saved.bob
+    said = alice("post", "--visibility", "direct", f"psst {bob.handle}", CUICUI_SIGN_PRIVATE_POSTS="false")
+    address = said.out.strip()
+    until(lambda: "psst" in bob("timeline", "--mentions").out)
+    exported = bob("export", address).json
+    assert "proof" not in exported["object"]
+    file = tmp_path / "evidence.json"
+    file.write_text(json.dumps(exported))
+    good = bob("verify", file, "--offline", "--json")
+    assert (good.status, good.json["verdict"]) == (3, "vouched")
+    body = base64.b64decode(exported["received"]["body"]).replace(b"psst", b"pssh")
+    exported["received"]["body"], exported["object"] = base64.b64encode(body).decode(), json.loads(body)["object"]
+    file.write_text(json.dumps(exported))
+    assert bob("verify", file, "--offline").status == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [(KeyState.CHANGED, "without proof that they belong together"), (KeyState.RETIRED, "no longer")]
+)
+def test_a_key_that_is_not_the_pinned_one(saved: Saved, tmp_path: Path, state: KeyState, told: str) -> None:
+    """ "`changed` — authentic as far as it goes, but under a key that is not the pinned one": 3."""
+    assert saved.bob("backup", tmp_path / "bob.backup").status == 0
+    data = tmp_path / "bob"
+    assert cuicui("restore", tmp_path / "bob.backup", "--data", data).status == 0
+    asyncio.run(_set_state(data, f"{saved.alice.base}/actor", saved.key, state))
+    said = cuicui("verify", "--data", data, "--offline", "-", typed=saved.body)
+    assert (said.status, said.out.partition(":")[0]) == (3, "changed")
+    assert told in said.out
+
+
+async def _set_state(data: Path, owner: str, key: str, state: KeyState) -> None:
+    store = Store(f"sqlite:///{data / 'cuicui.db'}")
+    try:
+        async with store.write() as tx:
+            await actors.set_key_state(tx, Iri(owner), [key], state)
+    finally:
+        await store.close()
 
 
 @pytest.mark.parametrize(
