@@ -34,6 +34,7 @@ async def main(data: Path, port: int) -> None:
         node.events.subscribe(hear)
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        running.settle_memory()
         say(ready=True)
         while line := await reader.readline():
             match json.loads(line):

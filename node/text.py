@@ -12,14 +12,16 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from html import escape
 from html.parser import HTMLParser
-
-import nh3
-import regex  # type: ignore[import-untyped]
+from typing import TYPE_CHECKING, Any
 
 from node.errors import TooLong
 from node.model import Iri, Mention
+
+if TYPE_CHECKING:
+    import nh3
 
 LIMIT = 140
 """Characters of a status, as count() counts them (decisions.md §13)."""
@@ -31,13 +33,11 @@ MAX_HTML = 100_000
 _SHOWN_URL = 30
 """Characters of a link that are shown; the rest is there, and hidden by style."""
 
-_GRAPHEME = regex.compile(r"\X")
 _WORD = r"[\p{L}\p{M}\p{N}_]"
 
 # ── what is in a text: links, mentions, hashtags ─────────────────────────────────────────────
 
-_TOKEN = regex.compile(
-    rf"""
+_TOKEN = rf"""
       (?<![\p{{L}}\p{{M}}\p{{N}}_@./])
       (?P<url> (?i:https?://|www\.) [^\s\p{{Cc}}<>"\\^`{{|}}«»“”„‘‚‹›「」『』【】（）《》，。！？；：、]++ )
     | (?<![\p{{L}}\p{{M}}\p{{N}}_@./=-])
@@ -45,15 +45,18 @@ _TOKEN = regex.compile(
       @(?P<host> {_WORD}++(?:[.-]++{_WORD}++)*+ (?: :[0-9]{{1,5}}(?![0-9]) )? )
     | (?<![\p{{L}}\p{{M}}\p{{N}}_&/=)\#＃])
       [\#＃](?P<tag> [\p{{L}}\p{{M}}\p{{N}}_·\u200c]++ )
-    """,
-    regex.VERBOSE,
-)
-_AUTHORITY = regex.compile(
-    rf"(?:{_WORD}++(?:[.-]++{_WORD}++)*+\.?|\[[0-9A-Fa-f:.]++\])(?::[0-9]{{1,5}})?(?=[/?#]|$)",
-)
-_LETTER = regex.compile(r"\p{L}")
+    """
+_AUTHORITY = rf"(?:{_WORD}++(?:[.-]++{_WORD}++)*+\.?|\[[0-9A-Fa-f:.]++\])(?::[0-9]{{1,5}})?(?=[/?#]|$)"
 _TRAILING = frozenset(".,:;!?'*_~…’-")
 _CLOSERS = {")": "(", "]": "["}
+
+
+@cache
+def _pattern(text: str) -> Any:
+    """Compiled when first used: Unicode's properties take 3 MiB, which a node that only waits does without."""
+    import regex  # type: ignore[import-untyped]
+
+    return regex.compile(text, regex.VERBOSE if text.startswith("\n") else 0)
 
 
 class _Kind(Enum):
@@ -73,14 +76,14 @@ class _Token:
 
 def _tokens(text: str) -> Iterator[_Token]:
     """The links, mentions and hashtags of a text, from left to right, never one inside another."""
-    for match in _TOKEN.finditer(text):
+    for match in _pattern(_TOKEN).finditer(text):
         start, end = match.span()
         if match["url"] is not None:
             url = _trimmed(match["url"])
             if _is_linkable(url):
                 yield _Token(_Kind.URL, start, start + len(url), url)
         elif match["tag"] is not None:
-            if _LETTER.search(match["tag"]):
+            if _pattern(r"\p{L}").search(match["tag"]):
                 yield _Token(_Kind.TAG, start, end, match["tag"])
         else:
             yield _Token(_Kind.MENTION, start, end, match[0])
@@ -103,7 +106,7 @@ def _trimmed(url: str) -> str:
 def _is_linkable(url: str) -> bool:
     """A host with a dot in it (or localhost, or an IPv6 address), and no user name in front of it."""
     start = url.find("://") + 3 if "://" in url[:8] else 0
-    authority = _AUTHORITY.match(url, start)
+    authority = _pattern(_AUTHORITY).match(url, start)
     if authority is None:
         return False
     host = authority[0]
@@ -132,7 +135,7 @@ def count(text: str, warning: str = "") -> int:
     counted = "".join([*parts, text[done:]])
     if counted.isascii() and "\r" not in counted:
         return len(counted)
-    return sum(1 for _ in _GRAPHEME.finditer(counted))
+    return sum(1 for _ in _pattern(r"\X").finditer(counted))
 
 
 def check_length(text: str, warning: str = "") -> None:
@@ -275,7 +278,7 @@ def _tag_link(written: str, url: str) -> str:
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 # Direction overrides and isolates, and what has no width: a name must read as what it is (security.md §2).
 _BIDI = "\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069"
-_INVISIBLE = regex.compile(
+_INVISIBLE = (
     rf"[{_BIDI}\u200b\u2060-\u2064\u206a-\u206f\ufeff\u180e\u00ad\U000e0000-\U000e001f]"
     # A joiner is a letter's business in emoji and in the scripts that join; elsewhere it only hides.
     r"|(?<![\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f\p{Arabic}\p{Syriac}\p{Devanagari}\p{Bengali}\p{Gurmukhi}"
@@ -300,15 +303,19 @@ def _attribute(_tag: str, name: str, value: str) -> str | None:
     return value if len(value) <= 2048 else None
 
 
-_CLEANER = nh3.Cleaner(
-    tags=_TAGS,
-    clean_content_tags=_DROPPED,
-    attributes={"a": {"href", "class"}, "span": {"class"}},
-    attribute_filter=_attribute,
-    url_schemes={"http", "https"},
-    url_relative="deny",
-    link_rel="nofollow noopener noreferrer",
-)
+@cache
+def _cleaner() -> nh3.Cleaner:
+    import nh3  # when the first post arrives: a node that only waits holds 1.5 MiB less
+
+    return nh3.Cleaner(
+        tags=_TAGS,
+        clean_content_tags=_DROPPED,
+        attributes={"a": {"href", "class"}, "span": {"class"}},
+        attribute_filter=_attribute,
+        url_schemes={"http", "https"},
+        url_relative="deny",
+        link_rel="nofollow noopener noreferrer",
+    )
 
 
 def sanitise(html: str) -> str:
@@ -317,7 +324,7 @@ def sanitise(html: str) -> str:
     Headings become bold, links lose everything but an http(s) address and a few classes. Only the
     first MAX_HTML characters are read.
     """
-    clean = _CLEANER.clean(_without_controls(html[:MAX_HTML]))
+    clean = _cleaner().clean(_without_controls(html[:MAX_HTML]))
     if "<h" in clean:  # after the rebuild a heading has no attributes, and a `<` in text is an entity
         for heading, bold in _HEADINGS:
             clean = clean.replace(heading, bold)
@@ -332,7 +339,7 @@ def plain(text: str, limit: int, *, lines: bool = False) -> str:
     """
     text = _without_controls(_with_newlines(text[: 4 * limit]))
     if not text.isascii():
-        text = _INVISIBLE.sub("", text)
+        text = _pattern(_INVISIBLE).sub("", text)
     text = text.strip() if lines else _SPACES.sub(" ", text).strip()
     return text if len(text) <= limit else text[:limit].rstrip()
 
