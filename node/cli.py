@@ -1,10 +1,12 @@
-"""The command line: what may be typed, and how it ends (decisions.md §15). What is done is in commands.py."""
+"""The command line: what may be typed, and how it ends (decisions.md §15).
+
+What is done is in starting.py, commands.py and keeping.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import importlib.util
 import os
 import signal
 import sys
@@ -17,31 +19,17 @@ import click
 
 from keys.errors import CuicuiError
 from node import __version__
+from node.lazily import when_used
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 128 + signal.SIGINT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _when_used(name: str) -> Any:
-    """A module that is executed when something in it is first asked for.
-
-    Measured: the node with its libraries takes 0.5 s to import, `cuicui --help` without it 0.06 s.
-    """
-    spec = importlib.util.find_spec(name)
-    assert spec is not None, name
-    assert spec.loader is not None, name
-    spec.loader = loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
-    return module
-
-
 if TYPE_CHECKING:
-    from node import commands
+    from node import commands, keeping, starting
 else:
-    commands = _when_used("node.commands")
+    starting, commands, keeping = map(when_used, ("node.starting", "node.commands", "node.keeping"))
 
 
 # ── options that many commands share ─────────────────────────────────────────────────────────
@@ -154,7 +142,7 @@ def init(
       cuicui init --data ~/cuicui --base-url https://ada.example --handle ada --name "Ada"
     """
     flags = {"base_url": base_url, "listen": listen, "database_url": database_url}
-    _go(commands.init(data, flags, handle, name, password_file, passphrase_file, ask_passphrase=ask))
+    _go(starting.init(data, flags, handle, name, password_file, passphrase_file, ask_passphrase=ask))
 
 
 @cli.command(short_help="Run the node; the first time, make one.")
@@ -167,7 +155,7 @@ def run(data: Path, passphrase_file: Path | None, listen: str | None) -> None:
     Example:
       cuicui run --data ~/cuicui
     """
-    raise click.exceptions.Exit(commands.run(data, passphrase_file, listen))
+    raise click.exceptions.Exit(starting.run(data, passphrase_file, listen))
 
 
 @cli.command(short_help="Run more delivery and inbox workers over the same store.")
@@ -179,7 +167,7 @@ def worker(data: Path, passphrase_file: Path | None) -> None:
     Example:
       cuicui worker --data ~/cuicui
     """
-    raise click.exceptions.Exit(commands.worker(data, passphrase_file))
+    raise click.exceptions.Exit(starting.worker(data, passphrase_file))
 
 
 @cli.command(short_help="Two real nodes on this machine, and their story.")
@@ -189,7 +177,7 @@ def demo(once: bool) -> None:
 
     Everything happens on this machine, in a temporary directory that is removed at the end.
     """
-    raise click.exceptions.Exit(commands.demo(once=once))
+    raise click.exceptions.Exit(starting.demo(once=once))
 
 
 # ── write ────────────────────────────────────────────────────────────────────────────────────
@@ -470,7 +458,7 @@ def password(data: Path, passphrase_file: Path | None) -> None:
 @node_options
 def queue(data: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Deliveries still owed, with the last error, and arrivals that could not be applied."""
-    _go(commands.queue(data, passphrase_file, as_json=as_json))
+    _go(keeping.queue(data, passphrase_file, as_json=as_json))
 
 
 @cli.command(short_help="Who was turned away, and why.")
@@ -479,7 +467,7 @@ def queue(data: Path, passphrase_file: Path | None, as_json: bool) -> None:
 @node_options
 def refused(data: Path, passphrase_file: Path | None, limit: int, as_json: bool) -> None:
     """Requests that were refused, newest first, summed up by server and reason."""
-    _go(commands.refused(data, passphrase_file, limit, as_json=as_json))
+    _go(keeping.refused(data, passphrase_file, limit, as_json=as_json))
 
 
 @cli.command(short_help="Look whether all is well.")
@@ -487,7 +475,7 @@ def refused(data: Path, passphrase_file: Path | None, limit: int, as_json: bool)
 @node_options
 def doctor(data: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Directory, keys, database, disk, address, clock, limits: ok, warn or fail. Exit status 1 if any fails."""
-    _go(commands.doctor(data, passphrase_file, as_json=as_json))
+    _go(keeping.doctor(data, passphrase_file, as_json=as_json))
 
 
 @cli.command(short_help="Save everything in one file.")
@@ -504,8 +492,8 @@ def backup(data: Path, passphrase_file: Path | None, file: Path, check: bool) ->
       cuicui backup ~/cuicui.backup && cuicui backup --verify ~/cuicui.backup
     """
     if check:
-        raise click.exceptions.Exit(commands.check_backup(file, passphrase_file))
-    raise click.exceptions.Exit(commands.make_backup(data, file))
+        raise click.exceptions.Exit(keeping.check_backup(file, passphrase_file))
+    raise click.exceptions.Exit(keeping.make_backup(data, file))
 
 
 @cli.command(short_help="Put a backup in place.")
@@ -513,7 +501,7 @@ def backup(data: Path, passphrase_file: Path | None, file: Path, check: bool) ->
 @data_option
 def restore(data: Path, file: Path) -> None:
     """Unpack a backup into an empty or new data directory."""
-    raise click.exceptions.Exit(commands.restore(data, file))
+    raise click.exceptions.Exit(keeping.restore(data, file))
 
 
 # ── how it ends ──────────────────────────────────────────────────────────────────────────────

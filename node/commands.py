@@ -1,51 +1,31 @@
-"""What each command does: open the node, ask the owner's one set of actions, print."""
+"""What the owner's commands do: open the node, ask the one set of actions there is, print."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import os
-import shlex
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from platformdirs import user_data_path
 
 from keys import PublicIdentity
-from keys import passphrase as passphrases
 from keys.multiformat import multikey_from_did
 from keys.verify import MAX_BYTES
-from node import app, founding, observe, running, settings, text
+from node import founding, running, settings, text
 from node import printing as show_
 from node.app import Node
 from node.errors import BadKey, NotAllowed, NotFound
 from node.federation import evidence, outbox
 from node.federation.examine import Examined, Examiner, file_alone
 from node.federation.lookup import parse_handle
-from node.founding import Founded
-from node.ids import Ids
-from node.lazily import when_used
 from node.model import Draft, KeyState, Post, Verdict, Visibility, utcnow
+from node.opening import introduce, opened, with_data
 from node.passwords import hashed
 from node.printing import as_json as print_json
 from node.printing import hint, out, say
-from node.settings import Settings
-from node.storage import arrivals, refusals
 from node.storage import profile as stored_profile
-from node.storage import queue as stored_queue
 from node.storage.relations import Relation, State
-
-if TYPE_CHECKING:
-    from node import backup as backups
-    from node import demo as story
-    from node import doctor as doctors
-else:  # a node that runs needs none of them
-    backups, story, doctors = when_used("node.backup"), when_used("node.demo"), when_used("node.doctor")
 
 DONE, FAILED, UNSURE = 0, 1, 3
 
@@ -55,157 +35,7 @@ ANSWER_WAIT = 1.5
 _EXIT = {Verdict.SIGNED: DONE, Verdict.VOUCHED: UNSURE, Verdict.CHANGED: UNSURE, Verdict.REFUSED: FAILED}
 
 
-# ── opening a node ───────────────────────────────────────────────────────────────────────────
-
-
-@asynccontextmanager
-async def _opened(data: Path, passphrase_file: Path | None) -> AsyncIterator[Node]:
-    """The node of a data directory, to do one thing with it; deliveries are left to the one that runs."""
-    os.umask(0o077)
-    chosen = settings.load(data)
-    observe.set_up("debug" if chosen.log_level == "debug" else "error", chosen.log_format)
-    async with app.opened(chosen, passphrase=_passphrase(passphrase_file)) as node:
-        yield node
-
-
-def _passphrase(file: Path | None) -> Callable[[], str | None]:
-    """Found once, for three key files: the question is not to be asked three times."""
-    prompt = _ask_passphrase if sys.stdin.isatty() else None
-    return functools.cache(passphrases.finder(file, prompt=prompt))
-
-
-def _ask_passphrase() -> str | None:
-    return str(click.prompt("Passphrase of the keys", hide_input=True, err=True))
-
-
-def _at(data: Path) -> str:
-    """` --data DIR`, where one has to type it."""
-    return "" if data == Path(user_data_path("cuicui")) or os.environ.get("CUICUI_DATA") else f" --data {_quoted(data)}"
-
-
-def _quoted(path: Path) -> str:
-    return shlex.quote(str(path))
-
-
-# ── start ────────────────────────────────────────────────────────────────────────────────────
-
-
-async def init(
-    data: Path,
-    flags: Mapping[str, object],
-    handle: str | None,
-    name: str,
-    password_file: Path | None,
-    passphrase_file: Path | None,
-    *,
-    ask_passphrase: bool,
-) -> None:
-    os.umask(0o077)
-    chosen = settings.load(data, flags=flags)
-    if "listen" not in chosen.model_fields_set and (listen := founding.default_listen(chosen.base_url)):
-        chosen = settings.load(data, flags={**flags, "listen": listen})
-    made = await founding.found(
-        chosen,
-        handle=handle or founding.default_handle(),
-        name=name,
-        password=_first_line(password_file) if password_file else os.environ.get("CUICUI_PASSWORD") or None,
-        passphrase=_new_passphrase(passphrase_file, ask=ask_passphrase),
-    )
-    _introduce(made.ids, made.keys.identity.public)
-    out(f"data       {data}")
-    say("the keys in it are your identity: keep them private, and keep a copy")
-    hint(f"start it: cuicui run{_at(data)}")
-
-
-def _new_passphrase(file: Path | None, *, ask: bool) -> str | None:
-    def prompt() -> str:
-        return str(click.prompt("Passphrase to seal the keys", hide_input=True, confirmation_prompt=True, err=True))
-
-    return passphrases.finder(file, prompt=prompt if ask else None)()
-
-
-def _first_line(file: Path) -> str:
-    try:
-        line = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-    except UnicodeDecodeError:
-        raise NotAllowed(f"{file} is not UTF-8 text") from None
-    except OSError as error:
-        raise NotAllowed(f"cannot read {file}: {error.strerror}") from None
-    if not line:
-        raise NotAllowed(f"{file} is empty", hint="its first line is the password")
-    return line
-
-
-def _introduce(ids: Ids, key: PublicIdentity) -> None:
-    out(f"handle     @{ids.acct}")
-    out(f"address    {ids.profile_page}")
-    out(f"key        {key.multikey}")
-    out(f"           fingerprint {key.fingerprint}")
-
-
-def run(data: Path, passphrase_file: Path | None, listen: str | None) -> int:
-    os.umask(0o077)
-    running.raise_limits()
-    chosen = settings.load(data, flags={"listen": listen})
-    if not founding.exists(chosen):
-        chosen = _first_settings(data, chosen, listen)
-        made = asyncio.run(_found_here(chosen, passphrase_file))
-        say(f"made a node for @{made.ids.acct} in {data}")
-    with running.only_one(data):
-        running.run_loop(running.serve(chosen, _passphrase(passphrase_file), functools.partial(_welcome, data)))
-    return DONE
-
-
-def _first_settings(data: Path, chosen: Settings, listen: str | None) -> Settings:
-    """For a node that is made by `run`: its address is where it listens, if nothing else was said."""
-    on_this_machine = chosen.listen_host in ("127.0.0.1", "::1")
-    if listen is None or "base_url" in chosen.model_fields_set or not on_this_machine:
-        return chosen
-    return settings.load(data, flags={"listen": listen, "base_url": f"http://{listen}"})
-
-
-async def _found_here(chosen: Settings, passphrase_file: Path | None) -> Founded:
-    return await founding.found(
-        chosen,
-        handle=founding.default_handle(),
-        password=os.environ.get("CUICUI_PASSWORD") or None,
-        passphrase=_new_passphrase(passphrase_file, ask=False),
-    )
-
-
-def _welcome(data: Path, node: Node) -> None:
-    _introduce(node.ids, node.keys.identity.public)
-    out(f"listening  http://{node.settings.listen}")
-    out("")
-    out("in another window:")
-    out(f'  cuicui post{_at(data)} "Hello"')
-    out(f"  cuicui follow{_at(data)} @somebody@example.org")
-    out(f"  cuicui timeline{_at(data)}")
-    out("stop with Ctrl-C")
-    if node.settings.allow_networks:
-        networks = ", ".join(map(str, node.settings.allow_networks))
-        say(f"this node may dial non-public networks: {networks}")
-    sys.stdout.flush()
-
-
-def worker(data: Path, passphrase_file: Path | None) -> int:
-    os.umask(0o077)
-    running.raise_limits()
-    chosen = settings.load(data)
-
-    def ready(name: str) -> None:
-        say(f"worker {name} delivers; stop with Ctrl-C")
-
-    running.run_loop(running.work(chosen, _passphrase(passphrase_file), ready))
-    return DONE
-
-
-def demo(*, once: bool) -> int:
-    running.raise_limits()
-    return asyncio.run(story.tell(once=once))
-
-
-# ── write ────────────────────────────────────────────────────────────────────────────────────
+# ── write ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def post(
@@ -219,7 +49,7 @@ async def post(
     *,
     as_json: bool,
 ) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         text.check_length(words, warning)
         parent = await _find(node, reply_to) if reply_to is not None else None
         # An answer to what few may read is not for everybody unless its author says so.
@@ -250,7 +80,7 @@ async def post(
 
 def _not_running(data: Path, sentence: str) -> None:
     say(sentence)
-    hint(f"start it: cuicui run{_at(data)}")
+    hint(f"start it: cuicui run{with_data(data)}")
 
 
 async def _find(node: Node, which: str) -> Post:
@@ -261,17 +91,17 @@ async def _find(node: Node, which: str) -> Post:
 
 
 async def delete(data: Path, passphrase_file: Path | None, which: str) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         found = await _find(node, which)
         await node.owner.delete(found.note.iri)
     say(f"deleted {found.note.url or found.note.iri}; its readers are told")
 
 
-# ── people ───────────────────────────────────────────────────────────────────────────────────
+# ── people ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def follow(data: Path, passphrase_file: Path | None, whom: str) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         serves = running.is_running(data)
         relation = await node.owner.follow(whom)
         before = relation.state
@@ -294,13 +124,13 @@ async def _current(node: Node, relation: Relation) -> Relation:
 
 
 async def unfollow(data: Path, passphrase_file: Path | None, whom: str) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         await node.owner.unfollow(whom)
     say(f"you do not follow {whom} any more")
 
 
 async def following(data: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         found = await node.owner.following()
         people = await node.owner.people([item.actor for item in found])
     if as_json:
@@ -315,7 +145,7 @@ async def following(data: Path, passphrase_file: Path | None, *, as_json: bool) 
 
 
 async def followers(data: Path, passphrase_file: Path | None, *, requests: bool, as_json: bool) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         found = await node.owner.followers(requests=requests)
         people = await node.owner.people([item.actor for item in found])
     if as_json:
@@ -328,18 +158,18 @@ async def followers(data: Path, passphrase_file: Path | None, *, requests: bool,
 
 
 async def answer(data: Path, passphrase_file: Path | None, whom: str, *, yes: bool) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         await (node.owner.accept if yes else node.owner.reject)(whom)
     say(f"{whom} follows you now" if yes else f"{whom} does not follow you")
 
 
-# ── read ─────────────────────────────────────────────────────────────────────────────────────
+# ── read ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def timeline(
     data: Path, passphrase_file: Path | None, limit: int, before: int | None, *, mentions: bool, as_json: bool
 ) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         posts = await node.owner.timeline(before=before, limit=limit, mentions=mentions)
     if as_json:
         print_json([show_.post_json(item) for item in posts])
@@ -352,7 +182,7 @@ async def timeline(
 
 
 async def show(data: Path, passphrase_file: Path | None, which: str, *, as_json: bool) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         found = await _find(node, which)
     if as_json:
         print_json(show_.post_json(found))
@@ -361,7 +191,7 @@ async def show(data: Path, passphrase_file: Path | None, which: str, *, as_json:
 
 
 async def export(data: Path, passphrase_file: Path | None, which: str) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         print_json(await _bundle(node, await _find(node, which)))
 
 
@@ -395,7 +225,7 @@ async def verify(
 async def _examined(
     data: Path, passphrase_file: Path | None, target: str, body: bytes | None, *, offline: bool
 ) -> Examined:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         examiner = Examiner(
             node.store,
             node.actors,
@@ -445,18 +275,18 @@ def _contents(name: str) -> bytes:
     return found
 
 
-# ── keys ─────────────────────────────────────────────────────────────────────────────────────
+# ── keys ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def own_keys(data: Path, passphrase_file: Path | None) -> None:
-    async with _opened(data, passphrase_file) as node:
-        _introduce(node.ids, node.keys.identity.public)
+    async with opened(data, passphrase_file) as node:
+        introduce(node.ids, node.keys.identity.public)
         out(f"transport  {node.keys.transport.public.fingerprint}")
         out(f"files      {node.settings.keys}")
 
 
 async def keys_of(data: Path, passphrase_file: Path | None, whom: str, *, as_json: bool) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         known, found = await node.owner.keys_of(whom)
     if as_json:
         print_json({"actor": known.actor.iri, "keys": [show_.key_json(key) for key in found]})
@@ -469,7 +299,7 @@ async def keys_of(data: Path, passphrase_file: Path | None, whom: str, *, as_jso
 
 
 async def accept_keys(data: Path, passphrase_file: Path | None, whom: str, *, sure: Callable[[str], None]) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         known, found = await node.owner.keys_of(whom)
         for key in found:
             if key.state is not KeyState.RETIRED:
@@ -480,13 +310,13 @@ async def accept_keys(data: Path, passphrase_file: Path | None, whom: str, *, su
     say(f"these are the trusted keys of {known.actor.handle} now")
 
 
-# ── the owner's account ──────────────────────────────────────────────────────────────────────
+# ── the owner's account ────────────────────────────────────────────────────────────────────────────
 
 
 async def profile(
     data: Path, passphrase_file: Path | None, name: str | None, bio: str | None, approves: bool | None
 ) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         if (name, bio, approves) != (None, None, None):
             await node.owner.change_profile(name=name, summary=bio, approves_followers=approves)
         owner = await node.owner.profile()
@@ -499,7 +329,7 @@ async def profile(
 
 
 async def add_alias(data: Path, passphrase_file: Path | None, account: str) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         other = (await node.actors.resolve(account)).actor.iri
         if other == node.ids.actor:
             raise NotAllowed("that is this account itself")
@@ -511,113 +341,12 @@ async def add_alias(data: Path, passphrase_file: Path | None, account: str) -> N
 
 
 async def token(data: Path, passphrase_file: Path | None) -> None:
-    async with _opened(data, passphrase_file) as node:
+    async with opened(data, passphrase_file) as node:
         out(await node.owner.new_token("cuicui token"))
 
 
 async def password(data: Path, passphrase_file: Path | None, line: str) -> None:
     secret = hashed(line)
-    async with _opened(data, passphrase_file) as node, node.store.write() as tx:
+    async with opened(data, passphrase_file) as node, node.store.write() as tx:
         await stored_profile.set_password_hash(tx, secret)
     say("the password is set")
-
-
-# ── keep it well ─────────────────────────────────────────────────────────────────────────────
-
-
-async def queue(data: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
-    async with _opened(data, passphrase_file) as node, node.store.read() as tx:
-        total = await stored_queue.waiting(tx)
-        owed = await stored_queue.overview(tx)
-        waiting, parked = await arrivals.waiting(tx)
-    if as_json:
-        rows = [
-            {
-                "activity": item.activity,
-                "inbox": item.inbox,
-                "attempts": item.attempts,
-                "since": show_.stamp(item.created_at),
-                "next_at": show_.stamp(item.next_at),
-                "error": item.error,
-            }
-            for item in owed
-        ]
-        print_json({"owed": total, "deliveries": rows, "arrivals": {"waiting": waiting, "parked": parked}})
-        return
-    for item in owed:
-        tried = (
-            f"tried {item.attempts} times, again at {item.next_at:%Y-%m-%d %H:%M:%S} UTC" if item.attempts else "due"
-        )
-        why = f": {show_.one_line(item.error)}" if item.error else ""
-        out(f"{item.inbox}  {tried}{why}")
-    say(f"{total} deliveries owed; {waiting} arrivals to be tried again, {parked} parked")
-    if total and not running.is_running(data):
-        hint(f"they go out when the node runs: cuicui run{_at(data)}")
-
-
-async def refused(data: Path, passphrase_file: Path | None, limit: int, *, as_json: bool) -> None:
-    async with _opened(data, passphrase_file) as node, node.store.read() as tx:
-        found = await refusals.newest(tx, limit)
-    if as_json:
-        print_json(
-            [
-                {
-                    "at": show_.stamp(item.at),
-                    "host": item.host,
-                    "code": item.code,
-                    "message": item.message,
-                    "times": item.times,
-                }
-                for item in found
-            ]
-        )
-        return
-    for item in found:
-        times = f" ({item.times} times)" if item.times > 1 else ""
-        at = f"{item.at:%Y-%m-%d %H:%M:%S}"
-        out(f"{at}  {show_.one_line(item.host)}  {item.code}{times}  {show_.one_line(item.message)}")
-    if not found:
-        say("nobody was turned away")
-
-
-async def doctor(data: Path, passphrase_file: Path | None, *, as_json: bool) -> int:
-    os.umask(0o077)
-    chosen = settings.load(data)
-    observe.set_up("error", chosen.log_format)
-    found = await doctors.look(chosen, _passphrase(passphrase_file), utcnow)
-    if as_json:
-        print_json([asdict(item) for item in found])
-    else:
-        for item in found:
-            out(f"{item.level.value:<5} {item.about:<10} {item.said}")
-            if item.hint:
-                out(f"{'':<16} hint: {item.hint}")
-    return FAILED if any(item.level is doctors.Level.FAIL for item in found) else DONE
-
-
-def make_backup(data: Path, file: Path) -> int:
-    os.umask(0o077)
-    chosen = settings.load(data)
-    if not founding.exists(chosen):
-        raise app.no_node(data)
-    written = backups.make(chosen, file, utcnow())
-    out(str(file))
-    say(f"saved {written} bytes: database, keys, settings; whoever has this file has your keys")
-    hint(f"check it: cuicui backup --verify {_quoted(file)}")
-    return DONE
-
-
-def check_backup(file: Path, passphrase_file: Path | None) -> int:
-    checked = backups.check(file, _passphrase(passphrase_file))
-    out(f"ok    {checked.handle} at {checked.base_url}, saved {checked.made_at}, schema {checked.schema}")
-    if not checked.keys_opened:
-        say("the keys are sealed and no passphrase was given: their files are whole, their contents were not tried")
-    return DONE
-
-
-def restore(data: Path, file: Path) -> int:
-    os.umask(0o077)
-    restored = backups.restore(file, data)
-    out(f"{restored.handle} at {restored.base_url}, as of {restored.made_at}, is in {data}")
-    hint(f"start it: cuicui run{_at(data)}")
-    return DONE

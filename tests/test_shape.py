@@ -72,7 +72,8 @@ def ring(module: str) -> str:
 
 
 TOP = (
-    "app workers founding cli commands printing running doctor backup demo bundle __main__".split()  # noqa: SIM905
+    "app workers founding cli lazily opening starting commands keeping printing running".split()  # noqa: SIM905
+    + "doctor backup demo bundle __main__".split()  # noqa: SIM905
 )
 """Wiring and the shell: may import everything, and nothing below imports them."""
 

@@ -1,0 +1,138 @@
+"""Commands that make a node and run it: init, run, worker, demo."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from keys import passphrase as passphrases
+from node import founding, running, settings
+from node.app import Node
+from node.errors import NotAllowed
+from node.founding import Founded
+from node.lazily import when_used
+from node.opening import introduce, passphrase_from, with_data
+from node.printing import hint, out, say
+from node.settings import Settings
+
+if TYPE_CHECKING:
+    from node import demo as story
+else:  # a node that runs does not need it
+    story = when_used("node.demo")
+
+DONE = 0
+
+
+async def init(
+    data: Path,
+    flags: Mapping[str, object],
+    handle: str | None,
+    name: str,
+    password_file: Path | None,
+    passphrase_file: Path | None,
+    *,
+    ask_passphrase: bool,
+) -> None:
+    os.umask(0o077)
+    chosen = settings.load(data, flags=flags)
+    if "listen" not in chosen.model_fields_set and (listen := founding.default_listen(chosen.base_url)):
+        chosen = settings.load(data, flags={**flags, "listen": listen})
+    made = await founding.found(
+        chosen,
+        handle=handle or founding.default_handle(),
+        name=name,
+        password=_first_line(password_file) if password_file else os.environ.get("CUICUI_PASSWORD") or None,
+        passphrase=_new_passphrase(passphrase_file, ask=ask_passphrase),
+    )
+    introduce(made.ids, made.keys.identity.public)
+    out(f"data       {data}")
+    say("the keys in it are your identity: keep them private, and keep a copy")
+    hint(f"start it: cuicui run{with_data(data)}")
+
+
+def _new_passphrase(file: Path | None, *, ask: bool) -> str | None:
+    def prompt() -> str:
+        return str(click.prompt("Passphrase to seal the keys", hide_input=True, confirmation_prompt=True, err=True))
+
+    return passphrases.finder(file, prompt=prompt if ask else None)()
+
+
+def _first_line(file: Path) -> str:
+    try:
+        line = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except UnicodeDecodeError:
+        raise NotAllowed(f"{file} is not UTF-8 text") from None
+    except OSError as error:
+        raise NotAllowed(f"cannot read {file}: {error.strerror}") from None
+    if not line:
+        raise NotAllowed(f"{file} is empty", hint="its first line is the password")
+    return line
+
+
+def run(data: Path, passphrase_file: Path | None, listen: str | None) -> int:
+    os.umask(0o077)
+    running.raise_limits()
+    chosen = settings.load(data, flags={"listen": listen})
+    if not founding.exists(chosen):
+        chosen = _first_settings(data, chosen, listen)
+        made = asyncio.run(_found_here(chosen, passphrase_file))
+        say(f"made a node for @{made.ids.acct} in {data}")
+    with running.only_one(data):
+        running.run_loop(running.serve(chosen, passphrase_from(passphrase_file), functools.partial(_welcome, data)))
+    return DONE
+
+
+def _first_settings(data: Path, chosen: Settings, listen: str | None) -> Settings:
+    """For a node that is made by `run`: its address is where it listens, if nothing else was said."""
+    on_this_machine = chosen.listen_host in ("127.0.0.1", "::1")
+    if listen is None or "base_url" in chosen.model_fields_set or not on_this_machine:
+        return chosen
+    return settings.load(data, flags={"listen": listen, "base_url": f"http://{listen}"})
+
+
+async def _found_here(chosen: Settings, passphrase_file: Path | None) -> Founded:
+    return await founding.found(
+        chosen,
+        handle=founding.default_handle(),
+        password=os.environ.get("CUICUI_PASSWORD") or None,
+        passphrase=_new_passphrase(passphrase_file, ask=False),
+    )
+
+
+def _welcome(data: Path, node: Node) -> None:
+    introduce(node.ids, node.keys.identity.public)
+    out(f"listening  http://{node.settings.listen}")
+    out("")
+    out("in another window:")
+    out(f'  cuicui post{with_data(data)} "Hello"')
+    out(f"  cuicui follow{with_data(data)} @somebody@example.org")
+    out(f"  cuicui timeline{with_data(data)}")
+    out("stop with Ctrl-C")
+    if node.settings.allow_networks:
+        networks = ", ".join(map(str, node.settings.allow_networks))
+        say(f"this node may dial non-public networks: {networks}")
+    sys.stdout.flush()
+
+
+def worker(data: Path, passphrase_file: Path | None) -> int:
+    os.umask(0o077)
+    running.raise_limits()
+    chosen = settings.load(data)
+
+    def ready(name: str) -> None:
+        say(f"worker {name} delivers; stop with Ctrl-C")
+
+    running.run_loop(running.work(chosen, passphrase_from(passphrase_file), ready))
+    return DONE
+
+
+def demo(*, once: bool) -> int:
+    running.raise_limits()
+    return asyncio.run(story.tell(once=once))
