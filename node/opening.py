@@ -43,7 +43,9 @@ def _ask_passphrase() -> str | None:
 
 def with_data(data: Path) -> str:
     """` --data DIR`, where one has to type it."""
-    return "" if data == Path(user_data_path("cuicui")) or os.environ.get("CUICUI_DATA") else f" --data {quoted(data)}"
+    said = os.environ.get("CUICUI_DATA")
+    assumed = Path(said).expanduser().absolute() if said else Path(user_data_path("cuicui"))
+    return "" if data == assumed else f" --data {quoted(data)}"
 
 
 def quoted(path: Path) -> str:
