@@ -70,8 +70,8 @@ class _Settled:
 
     async def write(self, tx: Tx) -> None:
         await queue.settle(tx, self.done, self.retry)
-        for host in self.hosts.values():
-            await hosts.put(tx, host)
+        await hosts.put_many(tx, list(self.hosts.values()))
+        await queue.postpone(tx, [host.origin for host in self.hosts.values() if host.next_at is not None])
 
 
 class Delivery:
@@ -376,7 +376,6 @@ class Delivery:
         for waiting in lane.waiting:
             self._wait_for(lane.host, waiting)
         lane.waiting.clear()
-        self._spawn(self._postpone_rest(host.origin, next_at))
 
     def _wait_for(self, host: Host, job: Job) -> None:
         """Not now: the host failed and its time has not come. To a dormant one nothing is kept (federation.md §9)."""
@@ -400,10 +399,6 @@ class Delivery:
     async def _drop(self, origin: str) -> None:
         async with self._store.write() as tx:
             await queue.drop_origin(tx, origin)
-
-    async def _postpone_rest(self, origin: str, until: datetime) -> None:
-        async with self._store.write() as tx:
-            await queue.postpone_origin(tx, origin, until)
 
     def _settle_soon(self) -> None:
         if self._settling is None:

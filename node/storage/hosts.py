@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 
-from node.storage.dialect import Tx, ms_or_none, upsert, when_or_none
+from node.storage.dialect import Tx, insert, ms_or_none, upsert, when_or_none
 from node.storage.schema import hosts
 
 
@@ -51,20 +51,30 @@ async def dormant(tx: Tx) -> list[str]:
 
 
 async def put(tx: Tx, host: Host) -> None:
-    await upsert(
-        tx,
-        hosts,
-        {
-            "origin": host.origin,
-            "dialect": host.dialect,
-            "algorithm": host.algorithm,
-            "learned_at": ms_or_none(host.learned_at),
-            "how": host.how,
-            "failing_since": ms_or_none(host.failing_since),
-            "failures": host.failures,
-            "next_at": ms_or_none(host.next_at),
-            "dormant": host.dormant,
-        },
+    await put_many(tx, [host])
+
+
+async def put_many(tx: Tx, known: Sequence[Host]) -> None:
+    if not known:
+        return
+    statement = insert(tx, hosts)
+    changed = {column.name: statement.excluded[column.name] for column in hosts.c if column.name != "origin"}
+    await tx.execute(
+        statement.on_conflict_do_update(index_elements=["origin"], set_=changed),
+        [
+            {
+                "origin": host.origin,
+                "dialect": host.dialect,
+                "algorithm": host.algorithm,
+                "learned_at": ms_or_none(host.learned_at),
+                "how": host.how,
+                "failing_since": ms_or_none(host.failing_since),
+                "failures": host.failures,
+                "next_at": ms_or_none(host.next_at),
+                "dormant": host.dormant,
+            }
+            for host in known
+        ],
     )
 
 

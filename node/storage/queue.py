@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import Integer, bindparam, case, delete, func, or_, select, update
 
 from node.model import Iri, origin_of
 from node.storage.dialect import Tx, insert, is_sqlite, ms, when
-from node.storage.schema import activities, queue
+from node.storage.schema import activities, hosts, queue
 
 LEASE = timedelta(minutes=2)
 """How long a claimed row stays with a worker that does not answer any more."""
@@ -121,18 +121,32 @@ async def settle(tx: Tx, done: Sequence[int], retry: Sequence[Retry]) -> None:
     """Delivered (or given up): the row goes. To be tried again: it waits, free for any worker."""
     if done:
         await tx.execute(delete(queue).where(queue.c.id.in_(done)))
-    for item in retry:
+    if retry:
         await tx.execute(
-            update(queue)
-            .where(queue.c.id == item.id)
-            .values(
-                attempts=queue.c.attempts + int(item.tried),
-                next_at=ms(item.next_at),
-                last_error=item.error[:500],
-                worker=None,
-                leased_until=None,
-            )
+            _RETRY,
+            [
+                {
+                    "its_id": item.id,
+                    "tried": int(item.tried),
+                    "at": ms(item.next_at),
+                    "error": item.error[:500],
+                }
+                for item in retry
+            ],
         )
+
+
+_RETRY = (
+    update(queue)
+    .where(queue.c.id == bindparam("its_id"))
+    .values(
+        attempts=queue.c.attempts + bindparam("tried", type_=Integer),
+        next_at=bindparam("at"),
+        last_error=bindparam("error"),
+        worker=None,
+        leased_until=None,
+    )
+)
 
 
 async def release(tx: Tx, worker: str) -> int:
@@ -147,12 +161,15 @@ async def release_ids(tx: Tx, ids: Sequence[int]) -> None:
         await tx.execute(update(queue).where(queue.c.id.in_(ids)).values(worker=None, leased_until=None))
 
 
-async def postpone_origin(tx: Tx, origin: str, until: datetime) -> None:
-    """Nothing to this host before `until`."""
+async def postpone(tx: Tx, origins: Sequence[str]) -> None:
+    """Nothing to these hosts before the time that `hosts` names: the failure of one delivery was theirs."""
+    if not origins:
+        return
+    time = select(hosts.c.next_at).where(hosts.c.origin == queue.c.origin).scalar_subquery()
     await tx.execute(
         update(queue)
-        .where(queue.c.origin == origin, queue.c.next_at < ms(until), queue.c.leased_until.is_(None))
-        .values(next_at=ms(until))
+        .where(queue.c.origin.in_(origins), queue.c.leased_until.is_(None), queue.c.next_at < time)
+        .values(next_at=time)
     )
 
 
