@@ -65,17 +65,16 @@ def ring(module: str) -> str:
     for prefix in ("node.storage", "node.federation.handlers", "node.federation", "node.web", "keys"):
         if module == prefix or module.startswith(prefix + "."):
             return prefix
-    return {
-        "node.owner": "node.owner",
-        **{f"node.{name}": "top" for name in TOP},
-    }.get(module, "plain")
+    if module in ("node", "node.owner"):
+        return "plain" if module == "node" else module
+    return "plain" if module.removeprefix("node.") in PLAIN else "top"
 
 
-TOP = (
-    "app workers founding cli lazily opening starting commands keeping printing running".split()  # noqa: SIM905
-    + "doctor backup demo bundle __main__".split()  # noqa: SIM905
+PLAIN = (
+    "errors model ids text settings events observe negotiation answers keyring passwords lazily".split()  # noqa: SIM905
 )
-"""Wiring and the shell: may import everything, and nothing below imports them."""
+"""What everything else stands on. The other files at the top of `node` are wiring and the shell: they may
+import everything, and nothing below imports them."""
 
 MAY = {
     "keys": {"keys"},

@@ -104,7 +104,7 @@ async def test_nothing_that_was_promised_is_lost_by_kill_9(tmp_path: Path) -> No
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(*load)
-        assert len(ledger.accepted) > 10 * KILLS
+        assert len(ledger.accepted) > 3 * KILLS  # there was load, in and out
         assert len(node.told) > KILLS
 
         await home.start()
