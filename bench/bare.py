@@ -34,7 +34,7 @@ async def server(port: int) -> None:
 
 
 async def client(port: int) -> None:
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=1 << 22)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0
@@ -37,11 +37,11 @@ class Child:
             times = one.cpu_times()
             total += times.user + times.system
         head = psutil.Process(self.process.pid).cpu_times()
-        return total + head.children_user + head.children_system
+        return float(total + head.children_user + head.children_system)
 
     def rss(self) -> float:
         """Resident memory in MiB."""
-        return sum(one.memory_info().rss for one in self._tree()) / 2**20
+        return float(sum(one.memory_info().rss for one in self._tree()) / 2**20)
 
     async def hear(self, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next line it says on standard output, as JSON."""
