@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. The node compares it with what the database says before it loads Alembic at all."""
 
 metadata = MetaData(
@@ -83,6 +83,8 @@ actors = Table(
     Column("document", LargeBinary),  # as received
     Column("fetched_at", BigInteger, nullable=False),
     Column("gone_at", BigInteger),  # its server said 410, or it deleted itself
+    Column("emojis", JSON),  # custom emoji in name and bio: [[shortcode, url], …]
+    Column("resembles", Text),  # the IRI of somebody the owner knows, for whom this account could be taken
 )
 Index("ix_actors_host_username", actors.c.host, actors.c.username)
 
@@ -133,6 +135,9 @@ notes = Table(
     Column("key_since", BigInteger),
     Column("key_trust", Text),
     Column("signed_at", BigInteger),
+    Column("emojis", JSON),
+    Column("poll", JSON),  # a question's options and counts, as last heard
+    Column("quote", Text),  # the IRI of the note it quotes
 )
 Index("ix_notes_author_id_id", notes.c.author_id, notes.c.id)
 Index("ix_notes_for_owner_id", notes.c.for_owner, notes.c.id)
@@ -151,7 +156,7 @@ tombstones = Table(
 home = Table(
     "home",
     metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),  # the note's id
+    Column("id", BigInteger, primary_key=True, autoincrement=False),  # the note's id; of a boost, its own
     Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("actor_id", BigInteger, nullable=False, index=True),  # who brought it here
 )
@@ -259,4 +264,149 @@ tokens = Table(
     Column("label", Text, nullable=False),
     Column("scopes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+reactions = Table(
+    "reactions",
+    metadata,
+    # Likes, boosts and emoji reactions, the owner's and others', each until it is undone.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # like | boost | emoji
+    Column("content", Text, nullable=False),  # the emoji, or empty
+    Column("activity", Text, nullable=False, unique=True),
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("note", "actor", "kind", "content"),
+)
+Index("ix_reactions_note_kind", reactions.c.note, reactions.c.kind)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    # What an edited note said before, each version with its verdict.
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("written_at", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("sensitive", Boolean, nullable=False),
+    Column("attachments", JSON, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("key", Text),
+    Column("document", LargeBinary),  # own notes: the bytes that were signed
+    Column("activity", Text),  # what carried it
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    # Nothing comes in from these, and nothing goes out to them. Domains are normalised and mean their subdomains too.
+    Column("kind", Text, primary_key=True),  # account | domain
+    Column("value", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("comment", Text, nullable=False),
+)
+
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("until", BigInteger),
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    # Strangers the owner decided about: those whom the owner spoke to, or let in, and those to be ignored.
+    Column("actor", Text, primary_key=True),
+    Column("standing", Text, nullable=False),  # allowed | ignored
+    Column("at", BigInteger, nullable=False),
+)
+
+featured = Table(
+    "featured",
+    metadata,
+    Column("actor", Text, primary_key=True),
+    Column("note", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+)
+
+followed_tags = Table(
+    "followed_tags",
+    metadata,
+    Column("name", Text, primary_key=True),  # folded, without the #
+    Column("since", BigInteger, nullable=False),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("question", Text, primary_key=True),
+    Column("actor", Text, primary_key=True),
+    Column("choice", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+chores = Table(
+    "chores",
+    metadata,
+    # Fetching to be done in the background, resumable: whose outbox, which thread.
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),  # outbox | catch_up | thread
+    Column("subject", Text, nullable=False),
+    Column("state", JSON, nullable=False),  # how far it got
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger),  # null: given up
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    UniqueConstraint("kind", "subject"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    # How far each followed outbox is known.
+    Column("actor", Text, primary_key=True),
+    Column("newest", Text),  # the IRI of the newest post seen
+    Column("newest_at", BigInteger),
+    Column("checked_at", BigInteger),
+    Column("etag", Text),
+    Column("usual_gap", BigInteger),  # milliseconds between two posts, as a rule
+)
+
+absences = Table(
+    "absences",
+    metadata,
+    # When the node was away, and what was recovered afterwards.
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("people", Integer, nullable=False),
+    Column("unreachable", JSON, nullable=False),
+    Column("ended_at", BigInteger),  # null: still catching up
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),  # mention | follow | follow_request | reblog | favourite | update | poll
+    Column("actor", Text, nullable=False),
+    Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="CASCADE"), index=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    # Flags that came in (for the owner alone to read), and those the owner sent.
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("actor", Text, nullable=False),
+    Column("about", JSON, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
