@@ -217,7 +217,9 @@ def site(node: Node) -> web.Application:
         receive=node.reception.answer,
     )
 
-    def changed(_tell: Tell) -> None:
+    def changed(tell: Tell) -> None:
+        if tell.kind == "note":  # somebody's post at home: no page shows it, but for the answers, which say so
+            return
         pages.invalidate()
         doors.invalidate()
 

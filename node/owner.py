@@ -161,7 +161,7 @@ class Owner:
             jobs = await self._outbox.submit(tx, create, inboxes, now, about=note.iri)
             post = await notes.get_by_id(tx, identifier)
         assert post is not None
-        self._done(jobs, Tell("note", str(identifier)))
+        self._done(jobs, Tell("note", str(identifier)), Tell("page", str(identifier)))
         return post, len(inboxes)
 
     async def _parent(self, iri: Iri | None) -> Post | None:
@@ -381,7 +381,7 @@ class Owner:
             await tokens.add(tx, token, label=label, scopes=SCOPES, at=self._clock())
         return token
 
-    def _done(self, jobs: Sequence[Job], tell: Tell) -> None:
+    def _done(self, jobs: Sequence[Job], *tells: Tell) -> None:
         """After the commit."""
         self._outbox.offer(jobs)
-        self._events.publish([tell])
+        self._events.publish(tells)

@@ -124,7 +124,8 @@ class Actors:
             fetched = await self._fetcher.document(iri)
             return await self._remember(fetched, confirmed=None, continuity_by=continuity_by)
 
-        return await self._once("actor", iri, fetch)
+        # A fetch that carries continuity must not be answered by one that does not.
+        return await self._once("actor" if continuity_by is None else "announced", iri, fetch)
 
     async def resolve(self, text: str) -> KnownActor:
         """`@name@host`, or the address of an actor or of its page → the actor, fetched if we do not know it well.

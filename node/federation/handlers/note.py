@@ -56,7 +56,8 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     await log(tx, kept, [item.activity.note.iri for item in kept])
     await notes.add_many(tx, new)
     await notes.show_at_home(tx, at_home)
-    return [Tell("note", str(note.id)) for note in new]
+    told: list[Effect] = [Tell("note", str(note.id)) for note in new]
+    return [*told, *(Tell("page", str(note.id)) for note in new if note.note.in_reply_to in ours)]
 
 
 def _addressed(item: Arrived[Create], here: Here) -> bool:
