@@ -32,6 +32,7 @@ def mount(
     app.router.add_routes(
         [
             web.get("/", pages.root),
+            web.get("/authorize_interaction", pages.interact),
             web.get(f"/@{ids.handle}", pages.profile),
             web.get(f"/@{ids.handle}/{{id}}.json", pages.signed_post),  # first: the next one would take it too
             web.get(f"/@{ids.handle}/{{id}}", pages.status),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable
 from functools import cached_property
 from pathlib import Path
@@ -113,6 +114,16 @@ class Pages:
             older_than=before,
             next=_earlier(self._ids.profile_page, posts),
         )
+
+    async def interact(self, request: web.Request) -> web.Response:
+        """Where other servers send the owner to follow somebody (the `subscribe` link of WebFinger).
+
+        Whoever looks at it may be anybody, so it only says what the owner has to type. What is to be
+        followed is shown, never visited, and only if it can be pasted into a shell as it stands.
+        """
+        named = request.query.get("uri", "").removeprefix("acct:")
+        page = self._page("interact.html", target=named if _TYPABLE.fullmatch(named) else None)
+        return page.to(request)
 
     async def status(self, request: web.Request) -> web.Response:
         """One post, who stands for it, and the answers to it."""
@@ -261,6 +272,9 @@ class Pages:
             ids=self._ids, hue=words.hue, initial=words.initial, stylesheet=f"/static/cuicui.css?{version}"
         )
         return environment
+
+
+_TYPABLE = re.compile(r"@?[A-Za-z0-9_.-]{1,128}@[A-Za-z0-9.:-]{1,253}|https?://[A-Za-z0-9._~:/@%-]{1,500}")
 
 
 class _Key:

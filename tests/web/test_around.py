@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientSession, web
@@ -356,3 +357,26 @@ async def test_the_look_is_the_same_at_another_base(tmp_path: Path) -> None:
         assert "@alice@127.0.0.1:8140" in page.words
     finally:
         await leave(alice, server)
+
+
+# ── where other servers send people ──────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "named", ["@bob@bob.example", "bob@bob.example", "acct:bob@127.0.0.1:8142", "https://b.example/@bob"]
+)
+async def test_the_subscribe_link_leads_to_what_to_type(house: House, named: str) -> None:
+    """federation.md §2: the template that WebFinger names is a page that is there."""
+    reply = await house.ask("GET", f"/authorize_interaction?uri={quote(named, safe='')}", HTML)
+    assert reply.status == 200
+    assert f"cuicui follow {named.removeprefix('acct:')}" in reply.text
+
+
+@pytest.mark.parametrize(
+    "named", ["", "bob", "bob@b.example; rm -rf /", "<b>x</b>@y", "javascript:alert(1)", "$(x)@y.z"]
+)
+async def test_only_what_can_be_typed_is_shown(house: House, named: str) -> None:
+    """Nobody is led to paste somebody else's command."""
+    reply = await house.ask("GET", f"/authorize_interaction?uri={quote(named, safe='')}", HTML)
+    assert reply.status == 200
+    assert "cuicui follow" not in reply.text
