@@ -91,6 +91,8 @@ async def _body(request: web.Request) -> bytes:
     if (request.content_length or 0) > BODY_LIMIT:
         raise Refused(Reason.TOO_LARGE, f"the body is larger than {BODY_LIMIT} bytes")
     try:
+        if request.content.is_eof():  # it came with the head, as most do: nothing to wait for, nothing to time
+            return await request.read()
         async with asyncio.timeout(BODY_TIMEOUT):
             return await request.read()  # stops at the application's client_max_size
     except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -141,6 +142,7 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> AsyncEngine:
         pool_size=pool_size,
         max_overflow=0,
         async_creator=lambda: OneHopConnection(connect),
+        json_serializer=_json,
     )
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -148,6 +150,11 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str) -> AsyncEngine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _json(value: object) -> str:
+    """For JSON columns; most are empty lists, five of them in each note."""
+    return "[]" if value == [] else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 _SAYINGS = (
