@@ -153,3 +153,21 @@ def test_private_keys_of_other_kinds_are_refused(key: TransportKey) -> None:
             TransportKey.from_pem(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
     with pytest.raises(BadKey):
         TransportKey.from_pem(b"nonsense")
+
+
+def test_a_damaged_private_key_is_refused() -> None:
+    """A key whose parts do not belong together would sign wrongly, and give itself away (RSA-CRT faults)."""
+    numbers = rsa.generate_private_key(65537, 2048).private_numbers()
+    other = rsa.generate_private_key(65537, 2048).private_numbers()
+    mixed = rsa.RSAPrivateNumbers(
+        p=numbers.p,
+        q=numbers.q,
+        d=other.d % numbers.public_numbers.n,
+        dmp1=other.dmp1 % (numbers.p - 1),
+        dmq1=numbers.dmq1,
+        iqmp=numbers.iqmp,
+        public_numbers=numbers.public_numbers,
+    ).private_key(unsafe_skip_rsa_key_validation=True)
+    pem = mixed.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(BadKey, match="belong together"):
+        TransportKey.from_pem(pem)
