@@ -27,6 +27,7 @@ from node.federation.fetch import Fetcher
 from node.federation.httpsig import Signer
 from node.federation.inbox import Inbox
 from node.federation.lookup import Lookup
+from node.federation.originals import Originals
 from node.federation.outbox import Outbox
 from node.federation.own import Gate, OwnDocuments
 from node.federation.reception import BODY_LIMIT, Reception
@@ -159,6 +160,7 @@ def _wired(
         authenticator,
         outbox,
         events,
+        Originals(fetcher, actors, authenticator),
         ids=ids,
         snowflake=snowflake,
         clock=clock,

@@ -323,6 +323,103 @@ class Delete:
     object: Iri
 
 
+class ReactionKind(StrEnum):
+    """What somebody did with a post of somebody's."""
+
+    LIKE = "like"
+    BOOST = "boost"
+    EMOJI = "emoji"
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """A boost. Only the id of what is boosted is read: what is embedded is not the booster's to say."""
+
+    id: Iri
+    actor: Iri
+    object: Iri
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """A like; with `content` an emoji reaction (EmojiReact, or Misskey's Like with content)."""
+
+    id: Iri
+    actor: Iri
+    object: Iri
+    content: str = ""
+
+    @property
+    def kind(self) -> ReactionKind:
+        return ReactionKind.EMOJI if self.content else ReactionKind.LIKE
+
+
+@dataclass(frozen=True, slots=True)
+class UndoAnnounce:
+    """Undo of a boost, by its id, by what it boosted, or both."""
+
+    id: Iri
+    actor: Iri
+    activity: Iri | None
+    object: Iri | None
+
+    @property
+    def kinds(self) -> tuple[ReactionKind, ...]:
+        return (ReactionKind.BOOST,)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoLike:
+    """Undo of a like or an emoji reaction, by its id, by what it liked, or both."""
+
+    id: Iri
+    actor: Iri
+    activity: Iri | None
+    object: Iri | None
+    content: str = ""
+
+    @property
+    def kinds(self) -> tuple[ReactionKind, ...]:
+        return (ReactionKind.EMOJI,) if self.content else (ReactionKind.LIKE, ReactionKind.EMOJI)
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """A note is pinned to a collection. Mastodon gives it no id: then the id is empty."""
+
+    id: Iri
+    actor: Iri
+    object: Iri
+    target: Iri
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A note is unpinned from a collection."""
+
+    id: Iri
+    actor: Iri
+    object: Iri
+    target: Iri
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    id: Iri
+    actor: Iri
+    object: Iri
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A report: whom and what it is about, and why. For the owner alone to read."""
+
+    id: Iri
+    actor: Iri
+    objects: tuple[Iri, ...]
+    comment: str
+
+
 @dataclass(frozen=True, slots=True)
 class Ignored:
     """An activity of a type we accept and do nothing with. `type` is kept for the log and the counters."""
@@ -332,7 +429,25 @@ class Ignored:
     type: str
 
 
-Activity = Follow | Accept | Reject | UndoFollow | Create | Update | UpdateActor | Delete | Ignored
+Activity = (
+    Follow
+    | Accept
+    | Reject
+    | UndoFollow
+    | Create
+    | Update
+    | UpdateActor
+    | Delete
+    | Announce
+    | UndoAnnounce
+    | Like
+    | UndoLike
+    | Add
+    | Remove
+    | Block
+    | Flag
+    | Ignored
+)
 
 
 # ── what the node keeps and shows ────────────────────────────────────────────────────────────
@@ -364,6 +479,32 @@ class Post:
     received_at: datetime
     authorship: Authorship
     own: bool = False
+    boosted_by: Actor | None = None
+    """Who brought it into the home timeline, when that is not its author."""
+    entry: int | None = None
+    """Its number in the home timeline, where a boost has one of its own: what the next page goes on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One version of a post, with what was known of who wrote it."""
+
+    written_at: datetime
+    content: str
+    summary: str
+    verdict: Verdict
+    reason: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What others did with a post, as far as this node has seen."""
+
+    likes: int = 0
+    boosts: int = 0
+    replies: int = 0
+    emojis: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from node.federation.delivery import Delivery
 from node.federation.inbox import Inbox
 from node.federation.reception import Reception
 from node.model import Tell
+from node.storage import arrivals
 from node.storage.store import Store
 
 log = logging.getLogger("cuicui.workers")
@@ -66,7 +67,8 @@ class Workers:
     async def _retry(self) -> None:
         while True:
             self._later.clear()
-            await self._inbox.retry()
+            while await self._inbox.retry() == arrivals.AT_ONCE:
+                pass
             try:
                 await asyncio.wait_for(self._later.wait(), KEEP_EVERY)
             except TimeoutError:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
 from keys.canonical import JsonValue
-from node.errors import CuicuiError, Malformed, NotFound
+from node.errors import CuicuiError, Malformed, NotFound, Refused, Unreachable
 from node.events import Events
 from node.federation import httpsig, parse, policy
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator, Outcome, read_json
 from node.federation.batch import Batcher
-from node.federation.handlers import TABLE, Arrived, Here
+from node.federation.handlers import TABLE, Arrived, Here, note
 from node.federation.handlers.arrived import keep_for_later
 from node.federation.httpsig import Incoming
+from node.federation.originals import Originals
 from node.federation.outbox import Outbox
 from node.federation.policy import Facts, ProofHolds
 from node.ids import Ids, Snowflake
 from node.model import (
     Activity,
+    Announce,
     Authorship,
     Clock,
     Create,
@@ -36,9 +40,10 @@ from node.model import (
     Tell,
     Update,
     UpdateActor,
+    origin_of,
 )
 from node.observe import count
-from node.storage import activities, arrivals
+from node.storage import activities, arrivals, reactions
 from node.storage.dialect import Tx
 from node.storage.queue import Job
 from node.storage.store import Store, is_trouble
@@ -47,6 +52,9 @@ log = logging.getLogger("cuicui.inbox")
 
 TRIES = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=30))
 """When an activity that could not be applied is tried again; after that it is parked for the owner to see."""
+
+FETCHED_FROM_AT_ONCE = 8
+"""Servers from which boosted posts are fetched side by side; from each of them, one after the other."""
 
 
 class Inbox:
@@ -59,6 +67,7 @@ class Inbox:
         authenticator: Authenticator,
         outbox: Outbox,
         events: Events,
+        originals: Originals,
         *,
         ids: Ids,
         snowflake: Snowflake,
@@ -70,6 +79,7 @@ class Inbox:
         self._authenticator = authenticator
         self._outbox = outbox
         self._events = events
+        self._originals = originals
         self._ids = ids
         self._snowflake = snowflake
         self._clock = clock
@@ -159,7 +169,7 @@ class Inbox:
         seen = await activities.known(tx, {item.activity.id for item in batch})
         fresh: list[Arrived[Activity]] = []
         for item in batch:
-            if item.activity.id in seen and type(item.activity).__name__ != "Follow":
+            if item.activity.id and item.activity.id in seen and type(item.activity).__name__ != "Follow":
                 count("repeated")
                 continue
             seen.add(item.activity.id)
@@ -199,18 +209,33 @@ class Inbox:
         """Try again what could not be applied. How many were tried."""
         async with self._store.read() as tx:
             due = await arrivals.due(tx, self._clock())
+        by_server: dict[str, list[arrivals.Arrival]] = {}
         for arrival in due:
-            try:
-                await self._retry(arrival)
-            except Exception as error:  # a defect of ours with one of them must not keep the others waiting
-                if not isinstance(error, CuicuiError):
-                    log.exception("could not apply", extra={"activity": arrival.activity, "actor": arrival.actor})
-                await self._postpone(arrival, error)
+            by_server.setdefault(_asks(arrival), []).append(arrival)
+        gate = asyncio.Semaphore(FETCHED_FROM_AT_ONCE)
+        await asyncio.gather(*(self._retry_in_order(group, gate) for group in by_server.values()))
         return len(due)
+
+    async def _retry_in_order(self, group: Sequence[arrivals.Arrival], gate: asyncio.Semaphore) -> None:
+        async with gate:
+            for arrival in group:
+                try:
+                    await self._retry(arrival)
+                except Exception as error:  # a defect of ours with one of them must not keep the others waiting
+                    if not isinstance(error, CuicuiError):
+                        log.exception("could not apply", extra={"activity": arrival.activity, "actor": arrival.actor})
+                    await self._postpone(arrival, error)
 
     async def _retry(self, arrival: arrivals.Arrival) -> None:
         document = read_json(arrival.body)
         activity = parse.activity(document)
+        if isinstance(activity, Announce):
+            brought = await self._bring(activity, last=arrival.attempts + 1 >= len(TRIES))
+            if brought is None:
+                async with self._store.write() as tx:
+                    await arrivals.done(tx, arrival.id)
+                return
+            activity = replace(activity, object=brought)
         keys = await self._actors.stored_keys(arrival.key_id)
         if not keys:
             raise NotFound(f"the key {arrival.key_id} is not known any more")
@@ -230,6 +255,32 @@ class Inbox:
         self._outbox.offer(jobs)
         self._events.publish([effect for effect in effects if isinstance(effect, Tell)])
 
+    async def _bring(self, boost: Announce, *, last: bool) -> Iri | None:
+        """Fetch what is boosted from where it lives, and store it. Its id; None if it is not to be had.
+
+        Raises Unreachable when it is worth another try.
+        """
+        async with self._store.read() as tx:
+            if await reactions.targets(tx, [boost.object]):
+                return boost.object
+        try:
+            original = await self._originals.get(boost.object)
+        except Refused as refused:
+            log.info("boosted post refused", extra={"object": boost.object, "why": refused.message})
+            count("announce.refused")
+            return None
+        except Unreachable as error:
+            if not last and error.status not in (401, 403, 404, 410):
+                raise
+            count("announce.unreachable")
+            return None
+        owner = await self._owner()
+        async with self._store.write() as tx:
+            here = Here(self._ids, self._snowflake, owner, self._clock())
+            await note.bring(tx, original.note, original.authorship, original.fetched.body, here)
+            stored = await reactions.targets(tx, [original.note.iri])
+        return original.note.iri if stored else None
+
     async def _postpone(self, arrival: arrivals.Arrival, error: Exception) -> None:
         tried = arrival.attempts + 1
         next_at = self._clock() + TRIES[tried] if tried < len(TRIES) else None
@@ -240,3 +291,12 @@ class Inbox:
 
     async def drain(self) -> None:
         await self._batcher.drain()
+
+
+def _asks(arrival: arrivals.Arrival) -> str:
+    """Which server has to be asked for this one; the empty name for those that ask nobody but their own."""
+    try:
+        activity = parse.activity(read_json(arrival.body))
+    except Refused:
+        return ""
+    return origin_of(activity.object) if isinstance(activity, Announce) else ""

@@ -14,18 +14,26 @@ from node.ids import Ids
 from node.model import (
     Accept,
     Activity,
+    Add,
+    Announce,
     Audience,
     Authorship,
+    Block,
     Create,
     Delete,
+    Flag,
     Follow,
     Ignored,
     Iri,
     KeyState,
     KnownKey,
+    Like,
     Note,
     Reject,
+    Remove,
+    UndoAnnounce,
     UndoFollow,
+    UndoLike,
     Update,
     UpdateActor,
     Verdict,
@@ -70,6 +78,19 @@ def admit(activity: Activity, signed_actor: Iri, *, ids: Ids, proven_by: Iri | N
         case UndoFollow():
             if activity.object not in (None, ids.actor):
                 raise Refused(Reason.NOT_FOR_US, f"the follow undone is one of {activity.object}")
+            _own_activity(activity.follow, activity.actor)
+        case UndoAnnounce() | UndoLike():
+            _own_activity(activity.activity, activity.actor)
+        case Add() | Remove():
+            _same_origin(activity.target, activity.actor, "a collection")
+        case Block():
+            if activity.object != ids.actor:
+                raise Refused(Reason.NOT_FOR_US, f"nobody here is {activity.object}")
+        case Flag():
+            if not any(ids.is_ours(iri) for iri in activity.objects):
+                raise Refused(Reason.NOT_FOR_US, "nothing of what is reported is ours")
+        case Announce() | Like():
+            pass  # whether there is such a note, and whether it is open, is in the store
         case Ignored():
             pass
 
@@ -100,6 +121,12 @@ def _own_note(note: Note, actor: Iri) -> None:
     if note.author != actor:
         raise Refused(Reason.WRONG_AUTHOR, f"{actor} sends a note attributed to {note.author}")
     _same_origin(note.iri, note.author, "a note")
+
+
+def _own_activity(iri: Iri | None, actor: Iri) -> None:
+    """Nobody can undo what another server's people did, or use its id up before it comes."""
+    if iri is not None:
+        _same_origin(iri, actor, "what is undone")
 
 
 def _same_origin(iri: Iri, owner: Iri, what: str) -> None:

@@ -69,6 +69,11 @@ async def get_by_id(tx: Tx, identifier: int) -> KnownActor | None:
     return None if row is None else _known(row)
 
 
+async def by_ids(tx: Tx, identifiers: Iterable[int]) -> dict[int, Actor]:
+    rows = await tx.execute(select(actors).where(actors.c.id.in_(set(identifiers))))
+    return {row.id: to_actor(row) for row in rows}
+
+
 async def find_handle(tx: Tx, username: str, host: str) -> KnownActor | None:
     """By `name` and `host`: the confirmed handle first, then the host of the id."""
     wanted = f"{username}@{host}".lower()

@@ -52,7 +52,11 @@ async def put(
     await insert_new(tx, arrivals, [row])
 
 
-async def due(tx: Tx, now: datetime, limit: int = 50) -> list[Arrival]:
+AT_ONCE = 50
+"""Arrivals that are taken up together."""
+
+
+async def due(tx: Tx, now: datetime, limit: int = AT_ONCE) -> list[Arrival]:
     rows = await tx.execute(
         select(arrivals).where(arrivals.c.next_at <= ms(now)).order_by(arrivals.c.next_at).limit(limit)
     )

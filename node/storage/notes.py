@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, func, null, select, union_all, update
+from sqlalchemy import ColumnElement, Select, and_, delete, func, null, select, union_all, update
 
 from node.model import Attachment, Audience, Authorship, Iri, Mention, Note, Post, Trust, Verdict, Visibility
 from node.storage.actors import to_actor
 from node.storage.dialect import Tx, insert, insert_new, ms, ms_or_none, upsert, when, when_or_none
-from node.storage.schema import actors, home, notes, tombstones
+from node.storage.schema import actors, featured, home, notes, reactions, tombstones
 
 OPEN = (Visibility.PUBLIC.value, Visibility.UNLISTED.value)
 
@@ -157,9 +157,9 @@ async def own_among(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
 _AUTHOR = [column.label(f"a_{column.name}") for column in actors.c]
 
 
-def posts() -> Select[Any]:
-    """A note beside its author: what `to_post` reads. Other storage files add their conditions."""
-    return select(notes, *_AUTHOR).join(actors, actors.c.id == notes.c.author_id)
+def posts(*more: ColumnElement[Any]) -> Select[Any]:
+    """A note beside its author: what `to_post` reads. Other storage files add their conditions, and columns."""
+    return select(notes, *_AUTHOR, *more).join(actors, actors.c.id == notes.c.author_id)
 
 
 class _Author:
@@ -266,6 +266,16 @@ async def count_own(tx: Tx) -> int:
 # ── changing ─────────────────────────────────────────────────────────────────────────────────
 
 
+async def edit_own(tx: Tx, identifier: int, note: Note, authorship: Authorship, document: bytes) -> None:
+    """A new version of the owner's: the bytes that are served, and an audience that may name more people."""
+    audience = [list(note.audience.to), list(note.audience.cc)]
+    await tx.execute(
+        update(notes)
+        .where(notes.c.id == identifier, notes.c.own)
+        .values(**_content(note), **_authorship(authorship), document=document, audience=audience)
+    )
+
+
 async def edit(tx: Tx, identifier: int, note: Note, authorship: Authorship, *, activity: Iri) -> None:
     """Put the new version in place. Audience, author, dates of creation and place in the thread stay as they were."""
     await tx.execute(
@@ -302,6 +312,8 @@ async def bury(tx: Tx, tombstone: Tombstone) -> bool:
         return False
     await upsert(tx, tombstones, row)
     await tx.execute(delete(home).where(home.c.note_id == found))
+    await tx.execute(delete(reactions).where(reactions.c.note == tombstone.iri))
+    await tx.execute(delete(featured).where(featured.c.note == tombstone.iri))
     await tx.execute(delete(notes).where(notes.c.id == found))
     return True
 
@@ -309,7 +321,10 @@ async def bury(tx: Tx, tombstone: Tombstone) -> bool:
 async def bury_author(tx: Tx, author_id: int) -> int:
     """Remove every post of an account that deleted itself. How many went."""
     theirs = select(notes.c.id).where(notes.c.author_id == author_id)
+    named = select(notes.c.iri).where(notes.c.author_id == author_id)
     await tx.execute(delete(home).where(home.c.note_id.in_(theirs)))
+    await tx.execute(delete(reactions).where(reactions.c.note.in_(named)))
+    await tx.execute(delete(featured).where(featured.c.note.in_(named)))
     return int((await tx.execute(delete(notes).where(notes.c.author_id == author_id))).rowcount)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Column, Select, delete, literal, select
 
 from node.model import Iri, Post, Visibility
+from node.storage.actors import by_ids
 from node.storage.dialect import Tx
 from node.storage.notes import OPEN, posts, to_post
 from node.storage.schema import activities, actors, home, notes
@@ -17,8 +19,20 @@ MOST = 80
 
 async def home_posts(tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE) -> list[Post]:
     """What those whom the owner follows wrote, what the owner wrote, and what was said to the owner."""
-    query = posts().join(home, home.c.note_id == notes.c.id)
-    return await _page(tx, query, home.c.id, before, after, limit)
+    query = posts(home.c.id.label("entry"), home.c.actor_id.label("brought_by")).join(
+        home, home.c.note_id == notes.c.id
+    )
+    rows = await _rows(tx, query, home.c.id, before, after, limit)
+    brought = {row.brought_by for row in rows if row.brought_by != row.author_id}
+    boosters = await by_ids(tx, brought) if brought else {}
+    return [
+        replace(
+            to_post(row),
+            entry=row.entry,
+            boosted_by=boosters.get(row.brought_by) if row.brought_by != row.author_id else None,
+        )
+        for row in rows
+    ]
 
 
 async def mentions(tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE) -> list[Post]:
@@ -96,12 +110,17 @@ async def outbox(
 async def _page(
     tx: Tx, query: Select[Any], key: Column[Any], before: int | None, after: int | None, limit: int
 ) -> list[Post]:
+    return [to_post(row) for row in await _rows(tx, query, key, before, after, limit)]
+
+
+async def _rows(
+    tx: Tx, query: Select[Any], key: Column[Any], before: int | None, after: int | None, limit: int
+) -> list[Any]:
     if before is not None:
         query = query.where(key < before)
     if after is not None:
         query = query.where(key > after)
-    rows = await tx.execute(query.order_by(key.desc()).limit(max(1, min(limit, MOST))))
-    return [to_post(row) for row in rows]
+    return list(await tx.execute(query.order_by(key.desc()).limit(max(1, min(limit, MOST)))))
 
 
 async def leave_home(tx: Tx, author: Iri) -> None:

@@ -9,17 +9,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from node.federation.handlers import actor, follow, note
+from node.federation.handlers import actor, announce, featured, follow, like, moderation, note
 from node.federation.handlers.arrived import Arrived, Here
 from node.model import (
     Accept,
     Activity,
+    Add,
+    Announce,
+    Block,
     Create,
     Delete,
     Effect,
+    Flag,
     Follow,
+    Like,
     Reject,
+    Remove,
+    UndoAnnounce,
     UndoFollow,
+    UndoLike,
     Update,
     UpdateActor,
 )
@@ -36,6 +44,14 @@ TABLE: dict[type[Activity], Handler] = {
     Reject: follow.reject,
     UndoFollow: follow.undo,
     UpdateActor: actor.update,
+    Announce: announce.announce,
+    UndoAnnounce: like.undo,
+    Like: like.like,
+    UndoLike: like.undo,
+    Add: featured.change,
+    Remove: featured.change,
+    Block: moderation.block,
+    Flag: moderation.flag,
 }
 """Every handler takes a list, in order of arrival; those of the kinds that flood write it in a few statements."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from node.federation.handlers import note
 from node.federation.handlers.arrived import Arrived, Here, keep_for_later, log
 from node.model import Delete, Effect, Tell, UpdateActor
-from node.storage import actors, notes, relations
+from node.storage import actors, notes, reactions, relations
 from node.storage.dialect import Tx
 
 
@@ -40,6 +40,7 @@ async def _delete_account(tx: Tx, item: Arrived[Delete], here: Here) -> list[Eff
         return []
     await log(tx, [item], [item.activity.actor])
     await notes.bury_author(tx, known.id)
+    await reactions.forget_actor(tx, item.activity.actor)
     await relations.forget(tx, item.activity.actor)
     await actors.mark_gone(tx, item.activity.actor, here.now)
     return [Tell("gone", item.activity.actor)]

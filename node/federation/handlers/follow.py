@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from node.federation import compose
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import Accept, Deliver, Effect, Follow, Iri, Reject, Tell, UndoFollow
-from node.storage import activities, actors, relations
+from node.model import Accept, Deliver, Effect, Follow, Iri, ReactionKind, Reject, Tell, UndoFollow
+from node.storage import activities, actors, reactions, relations
 from node.storage.dialect import Tx
 from node.storage.relations import State
 
@@ -85,6 +85,9 @@ async def undo(tx: Tx, arrived: Sequence[Arrived[UndoFollow]], here: Here) -> li
     effects: list[Effect] = []
     for item in arrived:
         undone = item.activity
+        if await _was_reaction(tx, undone):
+            await log(tx, [item], [undone.follow])
+            continue
         before = await relations.follower(tx, undone.actor)
         await log(tx, [item], [undone.object])
         if undone.follow is not None and (before is None or before.activity != undone.follow):
@@ -96,3 +99,11 @@ async def undo(tx: Tx, arrived: Sequence[Arrived[UndoFollow]], here: Here) -> li
         await relations.drop_follower(tx, undone.actor)
         effects.append(Tell("unfollow", Iri(undone.actor)))
     return effects
+
+
+async def _was_reaction(tx: Tx, undone: UndoFollow) -> bool:
+    """An Undo that says nothing but an id may mean a boost or a like of the same actor's."""
+    if undone.object is not None or undone.follow is None:
+        return False
+    wanted = reactions.Undone(undone.actor, undone.follow, None, tuple(ReactionKind))
+    return bool(await reactions.undo(tx, [wanted]))

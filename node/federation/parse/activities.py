@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from keys.canonical import JsonValue
+from node import text
 from node.errors import Malformed, Reason, Refused
 from node.federation.parse.actors import actor
 from node.federation.parse.notes import audience_in, note
@@ -16,21 +17,31 @@ from node.federation.parse.values import (
     id_of,
     iri,
     iri_of,
+    iris_of,
     maybe_iri,
     refuse_rearranged,
     single,
+    text_in,
     type_of,
 )
 from node.model import (
     Accept,
     Activity,
+    Add,
+    Announce,
+    Block,
     Create,
     Delete,
+    Flag,
     Follow,
     Ignored,
     Iri,
+    Like,
     Reject,
+    Remove,
+    UndoAnnounce,
     UndoFollow,
+    UndoLike,
     Update,
     UpdateActor,
 )
@@ -47,7 +58,15 @@ def activity(document: Document) -> Activity:
     read = _ACTIVITIES.get(kind)
     if read is None:
         return Ignored(maybe_iri(document.get("id")) or Iri(""), by, _label(kind))
+    if kind in _NAMELESS and document.get("id") is None:
+        return read(document, Iri(""), by)
     return read(document, id_of(document), by)
+
+
+_NAMELESS = ("Add", "Remove")
+MAX_EMOJI = 64
+MAX_FLAGGED = 20
+MAX_COMMENT = 1000
 
 
 # A stranger's word must not become a name in the log and a new counter.
@@ -94,15 +113,61 @@ def _undo(document: Document, own: Iri, by: Iri) -> Activity:
     value = _object(document)
     if not isinstance(value, dict):
         return UndoFollow(own, by, iri(value), None)
-    if "type" in value and (inner := type_of(value, ("Follow",))) != "Follow":
+    inner = type_of(value, _UNDONE) if "type" in value else "Follow"
+    if inner not in _UNDONE:
         return Ignored(own, by, f"Undo({_label(inner)})")
-    # Our UndoFollow does not keep who followed, so this is the place to look (security.md §2).
+    # What is undone is not kept with its actor, so this is the place to look (security.md §2).
     if "actor" in value and iri_of(value["actor"]) != by:
-        raise Refused(Reason.WRONG_ACTOR, f"{by} would undo a Follow of somebody else")
+        raise Refused(Reason.WRONG_ACTOR, f"{by} would undo a {inner} of somebody else")
     undone, target = maybe_iri(value.get("id")), maybe_iri(value.get("object"))
     if undone is None and target is None:
-        raise Malformed("Undo does not say which Follow it undoes")
+        raise Malformed(f"Undo does not say which {inner} it undoes")
+    if inner == "Announce":
+        return UndoAnnounce(own, by, undone, target)
+    if inner != "Follow":
+        return UndoLike(own, by, undone, target, _emoji(value))
     return UndoFollow(own, by, undone, target)
+
+
+_UNDONE = ("Follow", "Announce", "Like", "EmojiReact")
+
+
+def _emoji(document: Document) -> str:
+    """The emoji of a reaction (FEP-c0e0); empty for a plain like."""
+    written = document.get("content") or document.get("_misskey_reaction")
+    return text.plain(written, MAX_EMOJI) if isinstance(written, str) else ""
+
+
+def _announce(document: Document, own: Iri, by: Iri) -> Activity:
+    value = _object(document)
+    if isinstance(value, dict) and "type" in value and (inner := type_of(value, NOTE_TYPES)) not in NOTE_TYPES:
+        return Ignored(own, by, f"Announce({_label(inner)})")  # FEP-1b12: groups pass activities on
+    return Announce(own, by, iri_of(value))
+
+
+def _like(document: Document, own: Iri, by: Iri) -> Activity:
+    return Like(own, by, iri_of(_object(document)), _emoji(document))
+
+
+def _featured(kind: type[Add] | type[Remove]) -> Callable[[Document, Iri, Iri], Activity]:
+    def read(document: Document, own: Iri, by: Iri) -> Activity:
+        pinned, target = maybe_iri(_object(document)), maybe_iri(document.get("target"))
+        if pinned is None or target is None:  # Mastodon pins hashtags too, and they have no id
+            return Ignored(own, by, kind.__name__)
+        return kind(own, by, pinned, target)
+
+    return read
+
+
+def _block(document: Document, own: Iri, by: Iri) -> Activity:
+    return Block(own, by, iri_of(_object(document)))
+
+
+def _flag(document: Document, own: Iri, by: Iri) -> Activity:
+    about = iris_of(document.get("object"), MAX_FLAGGED)
+    if not about:
+        raise Malformed("Flag does not say what it is about")
+    return Flag(own, by, about, text.plain(text_in(document, "content"), MAX_COMMENT, lines=True))
 
 
 def _create(document: Document, own: Iri, by: Iri) -> Activity:
@@ -146,4 +211,11 @@ _ACTIVITIES: dict[str, Callable[[Document, Iri, Iri], Activity]] = {
     "Accept": _answer(Accept),
     "Reject": _answer(Reject),
     "Undo": _undo,
+    "Announce": _announce,
+    "Like": _like,
+    "EmojiReact": _like,
+    "Add": _featured(Add),
+    "Remove": _featured(Remove),
+    "Block": _block,
+    "Flag": _flag,
 }

@@ -1,0 +1,194 @@
+"""Likes, boosts and emoji reactions, the owner's and others', each until it is undone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select
+
+from node.model import Counts, Iri, ReactionKind, Visibility
+from node.storage.dialect import Tx, insert_new, ms, when
+from node.storage.schema import actors, home, notes, reactions
+
+MOST_NAMED = 20
+"""Different emojis that are counted for one post."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """`id` is also the number of the home timeline's entry, where a boost makes one."""
+
+    id: int
+    note: Iri
+    actor: Iri
+    kind: ReactionKind
+    content: str
+    activity: Iri
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A note, as far as a reaction to it needs to know."""
+
+    id: int
+    author: Iri
+    visibility: Visibility
+    own: bool
+
+
+async def targets(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Target]:
+    """Which of these notes are here."""
+    rows = await tx.execute(
+        select(notes.c.iri, notes.c.id, notes.c.visibility, notes.c.own, actors.c.iri.label("author"))
+        .join(actors, actors.c.id == notes.c.author_id)
+        .where(notes.c.iri.in_(set(iris)))
+    )
+    return {Iri(row.iri): Target(row.id, Iri(row.author), Visibility(row.visibility), row.own) for row in rows}
+
+
+async def add_many(tx: Tx, new: Sequence[Reaction]) -> None:
+    """The same reaction of the same actor to the same note stays one (security.md §2: like stuffing)."""
+    await insert_new(
+        tx,
+        reactions,
+        [
+            {
+                "id": item.id,
+                "note": item.note,
+                "actor": item.actor,
+                "kind": item.kind.value,
+                "content": item.content,
+                "activity": item.activity,
+                "at": ms(item.at),
+            }
+            for item in new
+        ],
+    )
+
+
+Standing = tuple[Iri, Iri, ReactionKind, str]
+"""Note, actor, kind, content: what there is one of."""
+
+
+async def standing(tx: Tx, iris: Iterable[Iri], by: Iterable[Iri]) -> set[Standing]:
+    """What these actors did with these notes already."""
+    rows = await tx.execute(
+        select(reactions.c.note, reactions.c.actor, reactions.c.kind, reactions.c.content).where(
+            reactions.c.note.in_(set(iris)), reactions.c.actor.in_(set(by))
+        )
+    )
+    return {(Iri(row.note), Iri(row.actor), ReactionKind(row.kind), row.content) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What somebody takes back: by the id of the activity, or by what it was about."""
+
+    actor: Iri
+    activity: Iri | None
+    object: Iri | None
+    kinds: tuple[ReactionKind, ...]
+    content: str = ""
+
+    def means(self, row: Any) -> bool:
+        if row.actor != self.actor or row.kind not in self.kinds:
+            return False
+        if self.activity is not None and row.activity == self.activity:
+            return True
+        return self.object is not None and row.note == self.object and (not self.content or row.content == self.content)
+
+
+async def undo(tx: Tx, wanted: Sequence[Undone]) -> set[Undone]:
+    """Take reactions back, each by its own actor alone, out of the home timeline too. Which of them found something."""
+    by_id = {item.activity for item in wanted if item.activity is not None}
+    by_note = {item.object for item in wanted if item.object is not None}
+    rows = list(
+        await tx.execute(
+            select(reactions).where(
+                reactions.c.actor.in_({item.actor for item in wanted}),
+                reactions.c.activity.in_(by_id) | reactions.c.note.in_(by_note),
+            )
+        )
+    )
+    found = {item: {row.id for row in rows if item.means(row)} for item in wanted}
+    gone = set().union(*found.values())
+    if gone:
+        await tx.execute(delete(home).where(home.c.id.in_(gone)))
+        await tx.execute(delete(reactions).where(reactions.c.id.in_(gone)))
+    return {item for item, ids in found.items() if ids}
+
+
+async def of_owner(tx: Tx, note: Iri, actor: Iri, kind: ReactionKind) -> tuple[Iri, datetime] | None:
+    """The activity with which an actor did this, and when."""
+    row = (
+        await tx.execute(
+            select(reactions.c.activity, reactions.c.at).where(
+                reactions.c.note == note,
+                reactions.c.actor == actor,
+                reactions.c.kind == kind.value,
+                reactions.c.content == "",
+            )
+        )
+    ).one_or_none()
+    return None if row is None else (Iri(row.activity), when(row.at))
+
+
+async def interactors(tx: Tx, note: Iri) -> set[Iri]:
+    """Who reacted to a note or answered it: whom its edits concern as well."""
+    reacted = select(reactions.c.actor).where(reactions.c.note == note)
+    answered = select(actors.c.iri).join(notes, notes.c.author_id == actors.c.id).where(notes.c.in_reply_to == note)
+    return {Iri(iri) for iri in (await tx.execute(reacted.union(answered))).scalars()}
+
+
+async def lately_at_home(tx: Tx, ids: Iterable[int], since: int) -> set[int]:
+    """Which of these notes have an entry in the home timeline above the number `since`."""
+    rows = await tx.execute(select(home.c.note_id).where(home.c.note_id.in_(set(ids)), home.c.id > since))
+    return set(rows.scalars())
+
+
+async def show(tx: Tx, entries: Sequence[tuple[int, int, int]]) -> None:
+    """Put boosts into the home timeline: (number of the entry, of the note, of the one who boosted)."""
+    rows = [{"id": entry, "note_id": note, "actor_id": actor} for entry, note, actor in entries]
+    await insert_new(tx, home, rows)
+
+
+async def counts(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Counts]:
+    """What was done with these notes, as far as it was seen here; answers that anybody may read."""
+    wanted = set(iris)
+    if not wanted:
+        return {}
+    reacted = await tx.execute(
+        select(reactions.c.note, reactions.c.kind, reactions.c.content, func.count().label("times"))
+        .where(reactions.c.note.in_(wanted))
+        .group_by(reactions.c.note, reactions.c.kind, reactions.c.content)
+        .order_by(func.count().desc(), reactions.c.content)
+    )
+    likes: dict[Iri, int] = {}
+    boosts: dict[Iri, int] = {}
+    emojis: dict[Iri, list[tuple[str, int]]] = {}
+    for row in reacted:
+        if row.kind == ReactionKind.EMOJI:
+            emojis.setdefault(row.note, []).append((row.content, row.times))
+        else:
+            (likes if row.kind == ReactionKind.LIKE else boosts)[row.note] = row.times
+    answered = await tx.execute(
+        select(notes.c.in_reply_to, func.count().label("times"))
+        .where(notes.c.in_reply_to.in_(wanted), notes.c.visibility.in_(("public", "unlisted")))
+        .group_by(notes.c.in_reply_to)
+    )
+    replies = {row.in_reply_to: row.times for row in answered}
+    return {
+        iri: Counts(likes.get(iri, 0), boosts.get(iri, 0), replies.get(iri, 0), tuple(emojis.get(iri, ())[:MOST_NAMED]))
+        for iri in wanted
+    }
+
+
+async def forget_actor(tx: Tx, actor: Iri) -> None:
+    """The account is gone: what it did with posts goes, and what it brought home."""
+    theirs = select(reactions.c.id).where(reactions.c.actor == actor)
+    await tx.execute(delete(home).where(home.c.id.in_(theirs)))
+    await tx.execute(delete(reactions).where(reactions.c.actor == actor))
