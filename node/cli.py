@@ -432,6 +432,20 @@ def alias_add(data: Path, passphrase_file: Path | None, account: str) -> None:
     _go(commands.add_alias(data, passphrase_file, account))
 
 
+@cli.command(short_help="Go on as another account, with your followers.")
+@click.argument("target", metavar="HANDLE|URL")
+@yes_option
+@node_options
+def move(data: Path, passphrase_file: Path | None, target: str, yes: bool) -> None:
+    """Send your followers to another account of yours. It must name this one as its own first.
+
+    \b
+    cuicui alias add @ada@old.example    (on the new node)
+    cuicui move @ada@new.example         (on the old one)
+    """
+    _go(commands.move(data, passphrase_file, target, lambda question: yes or click.confirm(question, err=True)))
+
+
 @cli.command(short_help="Print a bearer token of the owner for the client API.")
 @node_options
 def token(data: Path, passphrase_file: Path | None) -> None:

@@ -340,6 +340,15 @@ async def add_alias(data: Path, passphrase_file: Path | None, account: str) -> N
     say("it is named as yours in your profile")
 
 
+async def move(data: Path, passphrase_file: Path | None, target: str, ask: Callable[[str], bool]) -> None:
+    async with opened(data, passphrase_file) as node:
+        if not ask(f"Send everybody who follows @{node.ids.acct} to {target}?"):
+            raise NotAllowed("nothing was changed")
+        moved = await node.owner.move(target)
+    out(moved)
+    say("moved; followers' servers are told, and most of them follow there by themselves")
+
+
 async def token(data: Path, passphrase_file: Path | None) -> None:
     async with opened(data, passphrase_file) as node:
         out(await node.owner.new_token("cuicui token"))

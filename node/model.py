@@ -404,6 +404,16 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """`object` (the actor itself) goes on as `target`."""
+
+    id: Iri
+    actor: Iri
+    object: Iri
+    target: Iri
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     id: Iri
     actor: Iri
@@ -444,6 +454,7 @@ Activity = (
     | UndoLike
     | Add
     | Remove
+    | Move
     | Block
     | Flag
     | Ignored

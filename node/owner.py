@@ -343,6 +343,7 @@ class Owner:
         summary: str | None = None,
         approves_followers: bool | None = None,
         also_known_as: tuple[Iri, ...] | None = None,
+        moved_to: Iri | None = None,
     ) -> Profile:
         """Change what others see, and tell those who follow and are followed (Update of the actor)."""
         given = {
@@ -350,6 +351,7 @@ class Owner:
             "summary": summary,
             "approves_followers": approves_followers,
             "also_known_as": also_known_as,
+            "moved_to": moved_to,
         }
         changed = replace(await self.profile(), **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
         now = self._clock()
@@ -373,6 +375,28 @@ class Owner:
         self._documents.forget_cached()
         self._done(jobs, Tell("profile", self._ids.actor))
         return changed
+
+    async def move(self, to: str) -> Iri:
+        """Go on as another account, which must name this one as its own; followers' servers follow there.
+
+        Raises NotAllowed when it does not. What was written here stays here.
+        """
+        target = (await self._actors.refresh((await self._actors.resolve(to)).actor.iri)).actor
+        if target.iri == self._ids.actor:
+            raise NotAllowed("that is this account itself")
+        if self._ids.actor not in target.also_known_as:
+            raise NotAllowed(
+                f"{target.handle} does not name {self._ids.actor} as an account of its own",
+                hint="name it there first (on a cuicui node: cuicui alias add), then try again",
+            )
+        await self.change_profile(moved_to=target.iri)
+        now = self._clock()
+        moved = compose.move(self._ids.activity(self._snowflake.mint(now)), target.iri, self._ids)
+        async with self._store.write() as tx:
+            inboxes = await relations.follower_inboxes(tx)
+            jobs = await self._outbox.submit(tx, self._outbox.prove(moved, now), inboxes, now)
+        self._done(jobs, Tell("profile", self._ids.actor))
+        return target.iri
 
     async def new_token(self, label: str) -> str:
         """A bearer token for the client API. It is shown once; its hash is kept."""

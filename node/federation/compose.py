@@ -188,6 +188,11 @@ def delete(note: Iri, audience: Audience, ids: Ids) -> Document:
     return _activity("Delete", ids.delete(note), ids.actor, stone, to=list(audience.to), cc=list(audience.cc))
 
 
+def move(id: Iri, target: Iri, ids: Ids) -> Document:
+    """The owner goes on elsewhere: told to followers, whose servers then ask the new account (federation.md §7)."""
+    return _activity("Move", id, ids.actor, ids.actor, target=target, to=[ids.followers])
+
+
 def follow(follow: Follow) -> Document:
     return _activity("Follow", follow.id, follow.actor, follow.object, to=[follow.object])
 

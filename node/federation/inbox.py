@@ -17,7 +17,7 @@ from node.federation import httpsig, parse, policy
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator, Outcome, read_json
 from node.federation.batch import Batcher
-from node.federation.handlers import TABLE, Arrived, Here, note
+from node.federation.handlers import TABLE, Arrived, Here, move, note
 from node.federation.handlers.arrived import keep_for_later
 from node.federation.httpsig import Incoming
 from node.federation.originals import Originals
@@ -35,6 +35,7 @@ from node.model import (
     Effect,
     Ignored,
     Iri,
+    Move,
     Profile,
     Signed,
     Tell,
@@ -244,12 +245,27 @@ class Inbox:
             async with self._store.write() as tx:
                 await arrivals.done(tx, arrival.id)
             return
+        if isinstance(activity, Move):
+            await self._follow_along(activity, arrival)
+            return
         signed = httpsig.recall(keys[0], arrival.body, arrival.headers, arrival.received_at)
         arrived = await self._admitted(activity, document, signed)
         owner = await self._owner()
         async with self._store.write() as tx:
             here = Here(self._ids, self._snowflake, owner, self._clock())
             effects = await TABLE[type(activity)](tx, [arrived], here)
+            jobs = await self._follow_up(tx, effects, here)
+            await arrivals.done(tx, arrival.id)
+        self._outbox.offer(jobs)
+        self._events.publish([effect for effect in effects if isinstance(effect, Tell)])
+
+    async def _follow_along(self, moved: Move, arrival: arrivals.Arrival) -> None:
+        """Ask the new account whether it is the old one, and go with it if so."""
+        target = (await self._actors.refresh(moved.target)).actor
+        owner = await self._owner()
+        async with self._store.write() as tx:
+            here = Here(self._ids, self._snowflake, owner, self._clock())
+            effects = await move.follow_along(tx, moved, target.iri, target.also_known_as, here)
             jobs = await self._follow_up(tx, effects, here)
             await arrivals.done(tx, arrival.id)
         self._outbox.offer(jobs)

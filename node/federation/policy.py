@@ -28,6 +28,7 @@ from node.model import (
     KeyState,
     KnownKey,
     Like,
+    Move,
     Note,
     Reject,
     Remove,
@@ -83,6 +84,9 @@ def admit(activity: Activity, signed_actor: Iri, *, ids: Ids, proven_by: Iri | N
             _own_activity(activity.activity, activity.actor)
         case Add() | Remove():
             _same_origin(activity.target, activity.actor, "a collection")
+        case Move():
+            if activity.object != activity.actor:
+                raise Refused(Reason.WRONG_AUTHOR, f"{activity.actor} would move {activity.object}")
         case Block():
             if activity.object != ids.actor:
                 raise Refused(Reason.NOT_FOR_US, f"nobody here is {activity.object}")

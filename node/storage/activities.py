@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from node.model import Iri
 from node.storage.dialect import Tx, insert_new, ms, when
@@ -61,6 +61,15 @@ async def known(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
 async def use_up(tx: Tx, iri: Iri, actor: Iri, at: datetime) -> None:
     """Mark an id as seen although the activity never came: it was undone first."""
     await record_many(tx, [Logged(iri, "in", actor, "Undone", None, at, b"")])
+
+
+async def last_of(tx: Tx, actor: Iri, type: str) -> datetime | None:
+    """When an actor last sent an activity of this type that was recorded."""
+    query = select(func.max(activities.c.at)).where(
+        activities.c.actor == actor, activities.c.type == type, activities.c.direction == "in"
+    )
+    at = (await tx.execute(query)).scalar_one_or_none()
+    return None if at is None else when(at)
 
 
 async def get(tx: Tx, iri: Iri) -> Logged | None:

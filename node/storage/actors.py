@@ -145,6 +145,10 @@ async def document(tx: Tx, iri: Iri) -> bytes | None:
     return None if value is None else bytes(value)
 
 
+async def mark_moved(tx: Tx, iri: Iri, target: Iri) -> None:
+    await tx.execute(update(actors).where(actors.c.iri == iri).values(moved_to=target))
+
+
 async def mark_gone(tx: Tx, iri: Iri, at: datetime) -> None:
     await tx.execute(update(actors).where(actors.c.iri == iri).values(gone_at=ms(at)))
 

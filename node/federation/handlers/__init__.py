@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from node.federation.handlers import actor, announce, featured, follow, like, moderation, note
+from node.federation.handlers import actor, announce, featured, follow, like, moderation, move, note
 from node.federation.handlers.arrived import Arrived, Here
 from node.model import (
     Accept,
@@ -23,6 +23,7 @@ from node.model import (
     Flag,
     Follow,
     Like,
+    Move,
     Reject,
     Remove,
     UndoAnnounce,
@@ -52,6 +53,7 @@ TABLE: dict[type[Activity], Handler] = {
     Remove: featured.change,
     Block: moderation.block,
     Flag: moderation.flag,
+    Move: move.move,
 }
 """Every handler takes a list, in order of arrival; those of the kinds that flood write it in a few statements."""
 

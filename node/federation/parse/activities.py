@@ -37,6 +37,7 @@ from node.model import (
     Ignored,
     Iri,
     Like,
+    Move,
     Reject,
     Remove,
     UndoAnnounce,
@@ -163,6 +164,10 @@ def _block(document: Document, own: Iri, by: Iri) -> Activity:
     return Block(own, by, iri_of(_object(document)))
 
 
+def _move(document: Document, own: Iri, by: Iri) -> Activity:
+    return Move(own, by, iri_of(_object(document)), iri_of(document.get("target")))
+
+
 def _flag(document: Document, own: Iri, by: Iri) -> Activity:
     about = iris_of(document.get("object"), MAX_FLAGGED)
     if not about:
@@ -217,5 +222,6 @@ _ACTIVITIES: dict[str, Callable[[Document, Iri, Iri], Activity]] = {
     "Add": _featured(Add),
     "Remove": _featured(Remove),
     "Block": _block,
+    "Move": _move,
     "Flag": _flag,
 }
