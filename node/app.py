@@ -21,20 +21,25 @@ from node.events import Events
 from node.federation import endpoints
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator
+from node.federation.backfill import Backfill
 from node.federation.client import Client
 from node.federation.delivery import Delivery
 from node.federation.fetch import Fetcher
+from node.federation.gather import Gatherer
 from node.federation.httpsig import Signer
 from node.federation.inbox import Inbox
 from node.federation.lookup import Lookup
 from node.federation.originals import Originals
 from node.federation.outbox import Outbox
 from node.federation.own import Gate, OwnDocuments
+from node.federation.polite import Manners, PoliteFetcher
 from node.federation.reception import BODY_LIMIT, Reception
+from node.federation.threads import Threads
 from node.ids import Ids, Snowflake
 from node.keyring import OwnKeys
 from node.model import Clock, Profile, Tell, utcnow
 from node.owner import Owner
+from node.reading import Reading
 from node.settings import Settings
 from node.storage import profile as stored_profile
 from node.storage.migrate import migrate
@@ -65,6 +70,8 @@ class Node:
     documents: OwnDocuments
     gate: Gate
     reception: Reception
+    backfill: Backfill
+    reading: Reading
     owner: Owner
     clock: Clock
 
@@ -178,6 +185,29 @@ def _wired(
         clock=clock,
         sign_private_posts=settings.sign_private_posts,
     )
+    polite = PoliteFetcher(fetcher, Manners(settings.allow_networks))
+    gatherer = Gatherer(Originals(polite, actors, authenticator), actors, authenticator, ids=ids)
+    backfill = Backfill(
+        store,
+        actors,
+        polite,
+        gatherer,
+        events,
+        ids=ids,
+        snowflake=snowflake,
+        clock=clock,
+        owner=documents.profile,
+    )
+    threads = Threads(
+        store,
+        polite,
+        gatherer,
+        events.publish,
+        ids=ids,
+        snowflake=snowflake,
+        clock=clock,
+        owner=documents.profile,
+    )
     return Node(
         settings=settings,
         ids=ids,
@@ -193,6 +223,8 @@ def _wired(
         documents=documents,
         gate=Gate(authenticator, ids=ids, clock=clock),
         reception=Reception(inbox, store, clock),
+        backfill=backfill,
+        reading=Reading(store, actors, backfill, threads),
         owner=owner,
         clock=clock,
     )
@@ -240,7 +272,15 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
     # The keep-alive timer also runs before the first request: a connection that says nothing is closed by it.
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=30.0, shutdown_timeout=5.0)
     await runner.setup()
-    workers = Workers(node.store, node.delivery, node.inbox, node.reception, node.events, forget=node.forget_cached)
+    workers = Workers(
+        node.store,
+        node.delivery,
+        node.inbox,
+        node.reception,
+        node.events,
+        forget=node.forget_cached,
+        backfill=node.backfill,
+    )
     try:
         try:
             await web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024).start()

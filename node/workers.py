@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from node.errors import CuicuiError
 from node.events import Events
+from node.federation.backfill import Backfill
 from node.federation.delivery import Delivery
 from node.federation.inbox import Inbox
 from node.federation.reception import Reception
@@ -36,6 +37,7 @@ class Workers:
         events: Events,
         *,
         forget: Callable[[], None],
+        backfill: Backfill | None = None,
     ) -> None:
         self._store = store
         self._delivery = delivery
@@ -43,6 +45,7 @@ class Workers:
         self._reception = reception
         self._events = events
         self._forget = forget
+        self._backfill = backfill
         self._later = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         events.subscribe(self._hear)
@@ -53,6 +56,8 @@ class Workers:
 
     def start(self) -> None:
         loops = {"delivery": self._delivery.run, "later": self._retry, "watch": self._watch, "keep": self._keep}
+        if self._backfill is not None:
+            loops["backfill"] = self._backfill.run
         self._tasks = [asyncio.create_task(supervised(name, loop), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:
@@ -61,6 +66,8 @@ class Workers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._backfill is not None:
+            await self._backfill.heartbeat()
         if self._reception is not None:
             await self._reception.write_down()
 
@@ -92,6 +99,8 @@ class Workers:
         while True:
             await asyncio.sleep(KEEP_EVERY)
             await self._delivery.renew()
+            if self._backfill is not None:
+                await self._backfill.heartbeat()
             if self._reception is not None:
                 await self._reception.write_down()
 

@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 
 from node.errors import CuicuiError, StoreError, Unreachable
 from node.federation import httpsig
 from node.federation.client import Client
 from node.federation.httpsig import Dialect, Memory, Signer
-from node.federation.schedule import PROBE_EVERY, Failures, Fate, fate_of, next_attempt, retry_after
+from node.federation.schedule import PROBE_EVERY, Failures, Fate, fate_of, next_attempt, retry_after, wished
 from node.ids import Ids
 from node.keyring import OwnKeys
 from node.model import Clock, Iri, KeyKind, host_of
@@ -273,7 +272,7 @@ class Delivery:
         timer = asyncio.get_running_loop().call_later(SLOW_AFTER, self._step_aside, aside)
         try:
             answer = await self._client.post(job.inbox, job.body, headers, timeout=TIMEOUT)
-            fate, wish = fate_of(answer.status), _retry_after(answer.headers.get("Retry-After"), self._clock())
+            fate, wish = fate_of(answer.status), wished(answer.headers.get("Retry-After"), self._clock())
             error = f"answered {answer.status}"
             if httpsig.may_knock_again(answer.status, _memory(lane.host), lane.last_knock, self._clock()):
                 lane.last_knock = self._clock()
@@ -467,16 +466,3 @@ def _memory(host: Host) -> Memory | None:
         return None
     dialect: Dialect = "rfc9421" if host.dialect == "rfc9421" else "cavage"
     return Memory(dialect, KeyKind(host.algorithm or KeyKind.RSA), host.learned_at, host.how)
-
-
-def _retry_after(value: str | None, now: datetime) -> float | None:
-    """Retry-After in seconds: a number or a date (RFC 9110 §10.2.3)."""
-    if not value:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return (parsedate_to_datetime(value) - now).total_seconds()
-    except (ValueError, TypeError):
-        return None

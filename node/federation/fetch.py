@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from keys import canonical
@@ -9,6 +10,7 @@ from keys.canonical import JsonValue
 from node.errors import BadDocument, Unreachable
 from node.federation import httpsig
 from node.federation.client import Client, Response, Sign
+from node.federation.schedule import wished
 from node.model import Clock, Iri, origin_of
 
 ACCEPT = 'application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
@@ -21,6 +23,16 @@ class Fetched:
     iri: Iri
     document: dict[str, JsonValue]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """A collection, or a page of one, as `url` answered with it: the word of that origin. Made only by Fetcher."""
+
+    url: str
+    document: dict[str, JsonValue]
+    body: bytes
+    etag: str | None
 
 
 class Fetcher:
@@ -51,18 +63,30 @@ class Fetcher:
             raise Unreachable(f"{url} names itself {iri}, which names itself otherwise", code="broken_answer")
         return second
 
-    async def _get(self, url: str) -> Fetched:
+    async def page(self, url: str, *, etag: str | None = None) -> Paged | None:
+        """A collection, or a page of one; None when it is the same as when it had this entity tag (RFC 9110 §13.1.2).
+
+        Its id may be spelled otherwise than its address, but not live on another origin. Raises Unreachable.
+        """
+        self._not_ourselves(url)
+        asked = {"If-None-Match": etag} if etag else {}
+        answer = await self.signed(url, headers=asked, same_origin_redirects=True)
+        if answer.status == 304:
+            return None
+        document = _document(url, answer)
+        iri = document.get("id")
+        if iri is not None and not (isinstance(iri, str) and origin_of(iri) == origin_of(answer.url)):
+            raise Unreachable(f"{url} answered with a collection of somebody else's", code="broken_answer")
+        return Paged(answer.url, document, answer.body, answer.headers.get("ETag"))
+
+    def _not_ourselves(self, url: str) -> None:
         if origin_of(url) == self._own_origin:
             raise Unreachable(f"{url} is this node's own address", code="bad_url")
+
+    async def _get(self, url: str) -> Fetched:
+        self._not_ourselves(url)
         answer = await self.signed(url)
-        if not answer.is_activity_json:
-            raise Unreachable(
-                f"{url} answered with {answer.media_type or 'no type'}, not with ActivityPub", code="wrong_type"
-            )
-        try:
-            document = canonical.load_object(answer.body)
-        except BadDocument as error:
-            raise Unreachable(f"{url} answered with broken JSON: {error.message}", code="broken_answer") from None
+        document = _document(url, answer)
         iri = document.get("id")
         if isinstance(iri, str) and origin_of(iri) != origin_of(answer.url) and origin_of(iri) != origin_of(url):
             # Somebody else's document: its own origin must be asked, and is, by document().
@@ -73,14 +97,32 @@ class Fetcher:
             )
         return Fetched(Iri(iri if isinstance(iri, str) else ""), document, answer.body)
 
-    async def signed(self, url: str, accept: str = ACCEPT) -> Response:
+    async def signed(
+        self,
+        url: str,
+        accept: str = ACCEPT,
+        *,
+        headers: Mapping[str, str] | None = None,
+        same_origin_redirects: bool = False,
+    ) -> Response:
         """GET, signed with draft-cavage; on 401 once more, as the server might want it (http-signatures.md §3, §5)."""
-        answer = await self._client.get(url, accept=accept, sign=self._sign("cavage", accept, with_query=True))
+
+        async def ask(sign: Sign) -> Response:
+            return await self._client.get(
+                url, accept=accept, sign=sign, headers=headers, same_origin_redirects=same_origin_redirects
+            )
+
+        answer = await ask(self._sign("cavage", accept, with_query=True))
         if answer.status in (400, 401):
             retry = self._sign("cavage", accept, with_query=False) if "?" in url else self._sign("rfc9421", accept)
-            answer = await self._client.get(url, accept=accept, sign=retry)
-        if answer.status != 200:
-            raise Unreachable(f"{url} answered {answer.status}", code="http_error", status=answer.status)
+            answer = await ask(retry)
+        if answer.status != 200 and not (answer.status == 304 and headers):
+            raise Unreachable(
+                f"{url} answered {answer.status}",
+                code="http_error",
+                status=answer.status,
+                retry_after=wished(answer.headers.get("Retry-After"), self._clock()),
+            )
         return answer
 
     def _sign(self, dialect: str, accept: str, *, with_query: bool = True) -> Sign:
@@ -97,3 +139,15 @@ class Fetcher:
             )
 
         return sign
+
+
+def _document(url: str, answer: Response) -> dict[str, JsonValue]:
+    """What a server answered with, if it is ActivityPub and strict JSON."""
+    if not answer.is_activity_json:
+        raise Unreachable(
+            f"{url} answered with {answer.media_type or 'no type'}, not with ActivityPub", code="wrong_type"
+        )
+    try:
+        return canonical.load_object(answer.body)
+    except BadDocument as error:
+        raise Unreachable(f"{url} answered with broken JSON: {error.message}", code="broken_answer") from None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from node.errors import Reason, Refused
 from node.federation import parse, policy
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator
-from node.federation.fetch import Fetched, Fetcher
+from node.federation.fetch import Fetched
 from node.federation.policy import Facts, ProofBroken
 from node.model import Actor, Authorship, Iri, Note
 
@@ -23,10 +24,16 @@ class Original:
     fetched: Fetched
 
 
+class Source(Protocol):
+    """Where documents come from: fetch.Fetcher, or one that waits for its turn."""
+
+    async def document(self, url: str) -> Fetched: ...
+
+
 class Originals:
     """Never trusts more than what is delivered: same parser, same origin rules, own verdict."""
 
-    def __init__(self, fetcher: Fetcher, actors: Actors, authenticator: Authenticator) -> None:
+    def __init__(self, fetcher: Source, actors: Actors, authenticator: Authenticator) -> None:
         self._fetcher = fetcher
         self._actors = actors
         self._authenticator = authenticator

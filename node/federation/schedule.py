@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import Enum
 
 BACKOFF = (
@@ -72,3 +73,16 @@ def retry_after(seconds: float | None) -> timedelta | None:
     if seconds is None or seconds <= 0:
         return None
     return min(timedelta(seconds=min(seconds, 10**8)), LONGEST_RETRY_AFTER)
+
+
+def wished(value: str | None, now: datetime) -> float | None:
+    """Retry-After in seconds: a number or a date (RFC 9110 §10.2.3)."""
+    if not value:
+        return None
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        return (parsedate_to_datetime(value) - now).total_seconds()
+    except (ValueError, TypeError):
+        return None

@@ -65,6 +65,12 @@ async def profile_posts(tx: Tx, *, before: int | None = None, limit: int = PAGE,
     return found[:limit]
 
 
+async def of_author(tx: Tx, author_id: int, *, before: int | None = None, limit: int = PAGE) -> list[Post]:
+    """What is here of somebody's open posts."""
+    query = posts().where(notes.c.author_id == author_id, notes.c.visibility.in_(OPEN))
+    return await _page(tx, query, notes.c.id, before, None, limit)
+
+
 THREAD_DEPTH = 32
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from node.federation import compose
 from node.federation.handlers.arrived import Arrived, Here, log
 from node.model import Accept, Deliver, Effect, Follow, Iri, ReactionKind, Reject, Tell, UndoFollow
-from node.storage import activities, actors, reactions, relations
+from node.storage import activities, actors, chores, reactions, relations
 from node.storage.dialect import Tx
 from node.storage.relations import State
 
@@ -53,6 +53,7 @@ async def accept(tx: Tx, arrived: Sequence[Arrived[Accept]], here: Here) -> list
             continue
         await log(tx, [item], [relation.activity])
         await relations.settle_follow(tx, relation.actor, State.ACCEPTED)
+        await chores.put(tx, chores.OUTBOX, relation.actor, here.now)
         effects.append(Tell("accepted", relation.actor))
     return effects
 

@@ -32,7 +32,9 @@ def collection_page(document: Document) -> CollectionPage:
         raise Malformed("not a collection")
     own = maybe_iri(document.get("id"))
     first = single(document.get("first"))
-    page: Document = first if isinstance(first, dict) and _item_list(first) else document
+    # Mastodon's replies begin with an embedded page that may hold nothing but the address of the next.
+    inside = isinstance(first, dict) and (_item_list(first) or ("next" in first and not _item_list(document)))
+    page: Document = first if isinstance(first, dict) and inside else document
 
     def beside(value: object) -> Iri | None:
         known = maybe_iri(value)

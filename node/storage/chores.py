@@ -1,0 +1,131 @@
+"""Fetching that is to be done in the background: it survives a restart, and goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, func, select, update
+
+from node.storage.dialect import Tx, insert_new, ms, when_or_none
+from node.storage.schema import chores
+
+OUTBOX = "outbox"
+"""The recent posts of somebody just followed, or silent for longer than usual."""
+CATCH_UP = "catch_up"
+"""What somebody wrote while the node was away."""
+THREAD = "thread"
+"""A thread that was completed: kept to know when, and how much its origin has beyond it."""
+TELL = "tell"
+"""An absence that the owner has not been told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """`state` says how far it got; `next_at` None: not to be tried (again)."""
+
+    id: int
+    kind: str
+    subject: str
+    state: dict[str, Any]
+    attempts: int
+    next_at: datetime | None
+
+
+def _chore(row: Any) -> Chore:
+    return Chore(row.id, row.kind, row.subject, dict(row.state), row.attempts, when_or_none(row.next_at))
+
+
+async def put(tx: Tx, kind: str, subject: str, now: datetime, state: dict[str, Any] | None = None) -> None:
+    """To be done at once; one that is there already starts anew with this state."""
+    await forget(tx, kind, subject)
+    await insert_new(tx, chores, [_row(kind, subject, now, state, now)])
+
+
+async def add_many(tx: Tx, kind: str, subjects: Sequence[str], now: datetime, state: dict[str, Any]) -> None:
+    """To be done at once; those that are there already stay as they are."""
+    await insert_new(tx, chores, [_row(kind, subject, now, state, now) for subject in subjects])
+
+
+async def note_down(tx: Tx, kind: str, subject: str, now: datetime, state: dict[str, Any]) -> None:
+    """Remember something; there is nothing to do."""
+    await forget(tx, kind, subject)
+    await insert_new(tx, chores, [_row(kind, subject, now, state, None)])
+
+
+def _row(
+    kind: str, subject: str, now: datetime, state: dict[str, Any] | None, next_at: datetime | None
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "subject": subject,
+        "state": state or {},
+        "created_at": ms(now),
+        "next_at": None if next_at is None else ms(next_at),
+        "attempts": 0,
+        "last_error": None,
+    }
+
+
+async def get(tx: Tx, kind: str, subject: str) -> Chore | None:
+    row = (await tx.execute(select(chores).where(chores.c.kind == kind, chores.c.subject == subject))).one_or_none()
+    return None if row is None else _chore(row)
+
+
+async def of_kind(tx: Tx, kind: str) -> list[Chore]:
+    rows = await tx.execute(select(chores).where(chores.c.kind == kind).order_by(chores.c.id))
+    return [_chore(row) for row in rows]
+
+
+async def due(tx: Tx, now: datetime, limit: int = 200) -> list[Chore]:
+    rows = await tx.execute(
+        select(chores).where(chores.c.next_at <= ms(now)).order_by(chores.c.next_at, chores.c.id).limit(limit)
+    )
+    return [_chore(row) for row in rows]
+
+
+async def next_at(tx: Tx) -> datetime | None:
+    """When the next one is due."""
+    return when_or_none((await tx.execute(select(func.min(chores.c.next_at)))).scalar_one())
+
+
+async def untried(tx: Tx, kind: str) -> int:
+    """How many of a kind have not been tried even once."""
+    query = select(func.count()).select_from(chores).where(chores.c.kind == kind, chores.c.attempts == 0)
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def keep_state(tx: Tx, identifier: int, state: dict[str, Any]) -> None:
+    await tx.execute(update(chores).where(chores.c.id == identifier).values(state=state))
+
+
+async def postpone(
+    tx: Tx, identifier: int, next_at: datetime | None, error: str, *, counts: bool = True, state: dict[str, Any]
+) -> None:
+    """Try again at `next_at`; None gives it up. `counts`: whether it was a failed attempt, or only not its turn."""
+    await tx.execute(
+        update(chores)
+        .where(chores.c.id == identifier)
+        .values(
+            attempts=chores.c.attempts + int(counts),
+            next_at=None if next_at is None else ms(next_at),
+            last_error=error[:500],
+            state=state,
+        )
+    )
+
+
+async def done(tx: Tx, identifier: int) -> None:
+    await tx.execute(delete(chores).where(chores.c.id == identifier))
+
+
+async def forget(tx: Tx, kind: str, subject: str) -> None:
+    await tx.execute(delete(chores).where(chores.c.kind == kind, chores.c.subject == subject))
+
+
+async def sweep(tx: Tx, before: datetime) -> None:
+    """What is only remembered, or was given up, is forgotten after a while; what the owner is to hear is not."""
+    old = (chores.c.next_at.is_(None)) & (chores.c.created_at < ms(before)) & (chores.c.kind != TELL)
+    await tx.execute(delete(chores).where(old))
