@@ -36,6 +36,7 @@ from node.federation.polite import Manners, PoliteFetcher
 from node.federation.reception import BODY_LIMIT, Reception
 from node.federation.threads import Threads
 from node.ids import Ids, Snowflake
+from node.interact import Interactions
 from node.keyring import OwnKeys
 from node.model import Clock, Profile, Tell, utcnow
 from node.owner import Owner
@@ -73,6 +74,7 @@ class Node:
     backfill: Backfill
     reading: Reading
     owner: Owner
+    interactions: Interactions
     clock: Clock
 
     def forget_cached(self) -> None:
@@ -226,6 +228,7 @@ def _wired(
         backfill=backfill,
         reading=Reading(store, actors, backfill, threads),
         owner=owner,
+        interactions=Interactions(store, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         clock=clock,
     )
 

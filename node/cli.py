@@ -242,6 +242,87 @@ def delete(data: Path, passphrase_file: Path | None, which: str, yes: bool) -> N
     _go(commands.delete(data, passphrase_file, which))
 
 
+@cli.command(short_help="Change what a post says.")
+@click.argument("which", metavar="ID|URL")
+@click.argument("words", nargs=-1, metavar="[TEXT]...")
+@click.option("--warning", "-w", metavar="TEXT", help="A new content warning; empty for none. [default: as before]")
+@node_options
+def edit(data: Path, passphrase_file: Path | None, which: str, words: tuple[str, ...], warning: str | None) -> None:
+    """Put a new text in the place of a post of yours. Without TEXT, or with -, it is read from standard input.
+
+    \b
+    Example:
+      cuicui edit 115601234 "Good morning, all of you"
+    """
+    _go(commands.edit(data, passphrase_file, which, _text(words), warning))
+
+
+@cli.command(short_help="Show every version of a post.")
+@click.argument("which", metavar="ID|URL")
+@json_option
+@node_options
+def history(data: Path, passphrase_file: Path | None, which: str, as_json: bool) -> None:
+    """Show what a post said before it was edited, oldest first, each version with its verdict."""
+    _go(commands.history(data, passphrase_file, which, as_json=as_json))
+
+
+@cli.command(short_help="Pass a post on to your followers.")
+@click.argument("which", metavar="ID|URL")
+@node_options
+def boost(data: Path, passphrase_file: Path | None, which: str) -> None:
+    """Boost a public or unlisted post that is here."""
+    _go(commands.boost(data, passphrase_file, which, undo=False))
+
+
+@cli.command(short_help="Take a boost back.")
+@click.argument("which", metavar="ID|URL")
+@node_options
+def unboost(data: Path, passphrase_file: Path | None, which: str) -> None:
+    """Take a boost of yours back."""
+    _go(commands.boost(data, passphrase_file, which, undo=True))
+
+
+@cli.command(short_help="Like a post.")
+@click.argument("which", metavar="ID|URL")
+@click.option("--with", "emoji", default="", metavar="EMOJI", help="React with an emoji instead.")
+@node_options
+def like(data: Path, passphrase_file: Path | None, which: str, emoji: str) -> None:
+    """Tell the author of a post, and nobody else, that you like it."""
+    _go(commands.like(data, passphrase_file, which, emoji))
+
+
+@cli.command(short_help="Take a like back.")
+@click.argument("which", metavar="ID|URL")
+@node_options
+def unlike(data: Path, passphrase_file: Path | None, which: str) -> None:
+    """Take back your like of a post, and the emojis you gave it."""
+    _go(commands.unlike(data, passphrase_file, which))
+
+
+@cli.command(short_help="Keep a post on top of your profile.")
+@click.argument("which", metavar="ID|URL")
+@node_options
+def pin(data: Path, passphrase_file: Path | None, which: str) -> None:
+    """Pin a public or unlisted post of yours; up to five."""
+    _go(commands.pin(data, passphrase_file, which, undo=False))
+
+
+@cli.command(short_help="Take a post from the top of your profile.")
+@click.argument("which", metavar="ID|URL")
+@node_options
+def unpin(data: Path, passphrase_file: Path | None, which: str) -> None:
+    """Unpin a post of yours."""
+    _go(commands.pin(data, passphrase_file, which, undo=True))
+
+
+@cli.command(short_help="Read what was reported to you.")
+@json_option
+@node_options
+def reports(data: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """List reports by other servers about you or your posts, newest first. Nobody else sees them."""
+    _go(commands.reports(data, passphrase_file, as_json=as_json))
+
+
 def _sure(question: str, yes: bool) -> None:
     if yes:
         return

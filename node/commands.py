@@ -97,6 +97,66 @@ async def delete(data: Path, passphrase_file: Path | None, which: str) -> None:
     say(f"deleted {found.note.url or found.note.iri}; its readers are told")
 
 
+async def edit(data: Path, passphrase_file: Path | None, which: str, words: str, warning: str | None) -> None:
+    async with opened(data, passphrase_file) as node:
+        found = await _find(node, which)
+        posted = await node.owner.edit(found.note.iri, words, warning)
+    out(posted.post.note.url or posted.post.note.iri)
+    for handle in posted.unknown:
+        say(f"{handle} could not be found and stays plain text")
+    say("edited; its readers are told, and the version before stays: cuicui history")
+
+
+async def history(data: Path, passphrase_file: Path | None, which: str, *, as_json: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        versions = await node.owner.history((await _find(node, which)).note.iri)
+    if as_json:
+        print_json([show_.revision_json(version) for version in versions])
+    else:
+        out("\n\n".join(show_.revision_words(version) for version in versions))
+
+
+# ── other people's posts, and one's own ────────────────────────────────────────────────────────────
+
+
+async def boost(data: Path, passphrase_file: Path | None, which: str, *, undo: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        iri = (await _find(node, which)).note.iri
+        await (node.interactions.unboost if undo else node.interactions.boost)(iri)
+    say("your boost is taken back" if undo else "boosted; your followers and its author are told")
+
+
+async def like(data: Path, passphrase_file: Path | None, which: str, emoji: str) -> None:
+    async with opened(data, passphrase_file) as node:
+        await node.interactions.like((await _find(node, which)).note.iri, emoji)
+    say(f"{emoji or 'liked'}; its author is told")
+
+
+async def unlike(data: Path, passphrase_file: Path | None, which: str) -> None:
+    async with opened(data, passphrase_file) as node:
+        await node.interactions.unlike((await _find(node, which)).note.iri)
+    say("your like is taken back")
+
+
+async def pin(data: Path, passphrase_file: Path | None, which: str, *, undo: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        iri = (await _find(node, which)).note.iri
+        await (node.interactions.unpin if undo else node.interactions.pin)(iri)
+    say("not pinned any more" if undo else "pinned on top of your profile")
+
+
+async def reports(data: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        found = await node.interactions.reports()
+    if as_json:
+        print_json([show_.report_json(report) for report in found])
+        return
+    for report in found:
+        out(show_.report_words(report))
+    if not found:
+        say("nobody has reported anything to you")
+
+
 # ── people ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -184,10 +244,11 @@ async def timeline(
 async def show(data: Path, passphrase_file: Path | None, which: str, *, as_json: bool) -> None:
     async with opened(data, passphrase_file) as node:
         found = await _find(node, which)
+        counts = (await node.interactions.counts([found.note.iri]))[found.note.iri]
     if as_json:
-        print_json(show_.post_json(found))
+        print_json({**show_.post_json(found), "seen_here": show_.counts_json(counts)})
     else:
-        out(show_.post_in_full(found, utcnow()))
+        out("\n".join([show_.post_in_full(found, utcnow()), *show_.counts_lines(counts)]))
 
 
 async def export(data: Path, passphrase_file: Path | None, which: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from node import text
 from node.errors import CuicuiError, NotAllowed, NotFound
@@ -18,6 +19,7 @@ from node.federation.own import OwnDocuments
 from node.ids import Ids, Snowflake
 from node.keyring import OwnKeys
 from node.model import (
+    PUBLIC,
     Actor,
     Authorship,
     Clock,
@@ -30,14 +32,16 @@ from node.model import (
     Note,
     Post,
     Profile,
+    Revision,
     Tell,
     Trust,
     Verdict,
     Visibility,
 )
-from node.storage import activities, notes, profile, relations, timelines, tokens
+from node.storage import activities, notes, profile, reactions, relations, revisions, timelines, tokens
 from node.storage import actors as stored
 from node.storage.actors import KnownActor
+from node.storage.dialect import Tx
 from node.storage.queue import Job
 from node.storage.relations import Relation, State
 from node.storage.store import Store
@@ -96,11 +100,7 @@ class Owner:
         parent = await self._parent(draft.in_reply_to)
         targets, unknown = await self._mentioned(draft.text)
         rendered = text.render(draft.text, mentions=targets, tag_url=self._ids.tag)
-        mentions = rendered.mentions
-        if parent is not None and not parent.own:  # whom one answers is told, also when not named
-            to_author = Mention(parent.note.author, parent.author.handle)
-            if to_author.href not in [mention.href for mention in mentions]:
-                mentions = (to_author, *mentions)
+        mentions = _told(rendered.mentions, parent)
         if draft.visibility is Visibility.DIRECT and not mentions:
             raise NotAllowed("a direct post needs somebody to go to", hint="mention them: @name@host")
         now = self._clock()
@@ -124,6 +124,94 @@ class Owner:
         )
         return Posted(*await self._publish(identifier, note, draft.visibility), unknown)
 
+    async def edit(self, iri: Iri, words: str, warning: str | None = None) -> Posted:
+        """Put a new version of a post of yours in the place of the old one, which stays to be read.
+
+        Everyone who got it is told, and who reacted to it. `warning` None leaves the old one.
+        Raises TooLong, NotAllowed (nothing to say, nothing changed), NotFound.
+        """
+        if not words.strip():
+            raise NotAllowed("there is nothing left of it", hint="to take it back: cuicui delete")
+        before = await self.find_post(iri)
+        if before is None or not before.own:
+            raise NotFound(f"there is no post of yours at {iri}")
+        old = before.note
+        summary = old.summary if warning is None else warning.strip()
+        text.check_length(words, summary)
+        if (words, summary) == (old.source, old.summary):
+            raise NotAllowed("that is what it says already")
+        targets, unknown = await self._mentioned(words)
+        rendered = text.render(words, mentions=targets, tag_url=self._ids.tag)
+        parent = await self.find_post(old.in_reply_to) if old.in_reply_to else None
+        mentions = _told(rendered.mentions, parent)
+        told = [one for one in (*old.audience.to, *old.audience.cc) if one not in (PUBLIC, self._ids.followers)]
+        note = replace(
+            old,
+            audience=compose.audience(before.visibility, self._ids, [*told, *(one.href for one in mentions)]),
+            content=rendered.html,
+            updated=_after(old.updated or old.published, self._clock()),
+            summary=summary,
+            sensitive=bool(summary),
+            mentions=mentions,
+            hashtags=rendered.hashtags,
+            source=words,
+        )
+        return Posted(*await self._republish(before, note), unknown)
+
+    async def _republish(self, before: Post, note: Note) -> tuple[Post, int]:
+        assert note.updated is not None
+        at = note.updated
+        proven = before.visibility.is_open or self._sign_private_posts
+        seal = (lambda document: self._outbox.prove(document, at)) if proven else self._outbox.seal
+        sealed = seal(compose.note(note, self._ids))
+        create = seal(compose.create(sealed.document, self._ids))
+        update = seal(compose.update(sealed.document, self._ids))
+        authorship = await self._own_authorship(at, proven=proven)
+        async with self._store.write() as tx:
+            await revisions.keep(tx, before.id)
+            await notes.edit_own(tx, before.id, note, authorship, sealed.body)
+            await activities.renew(tx, self._ids.create(note.iri), create.body)
+            inboxes = await self._reached(tx, note, before.visibility)
+            jobs = await self._outbox.submit(tx, update, inboxes, self._clock(), about=note.iri)
+            post = await notes.get_by_id(tx, before.id)
+        assert post is not None
+        self._done(jobs, Tell("edit", str(before.id)))
+        return post, len(inboxes)
+
+    async def _reached(self, tx: Tx, note: Note, visibility: Visibility) -> list[Iri]:
+        """Who is told of a change: whom the post went to and, when anybody may read it, who reacted to it."""
+        inboxes = await recipients(tx, note.audience, visibility, self._ids)
+        if visibility.is_open:
+            others = await reactions.interactors(tx, note.iri) - {self._ids.actor}
+            inboxes += await stored.inboxes(tx, others, shared=True)
+        return list(dict.fromkeys(inboxes))
+
+    async def history(self, iri: Iri) -> list[Revision]:
+        """Every version of a post that is known here, oldest first, each with its verdict; the last is the present one.
+
+        Raises NotFound.
+        """
+        async with self._store.read() as tx:
+            post = await notes.get(tx, iri)
+            if post is None:
+                raise NotFound(f"there is no post {iri} here")
+            before = await revisions.of(tx, post.id)
+        note, by = post.note, post.authorship
+        written = note.updated or note.published or post.received_at
+        return [*before, Revision(written, note.content, note.summary, by.verdict, by.reason, by.key)]
+
+    async def _own_authorship(self, at: datetime, *, proven: bool) -> Authorship:
+        multikey = self._keys.identity.public.multikey
+        return Authorship(
+            verdict=Verdict.SIGNED if proven else Verdict.VOUCHED,
+            reason="You wrote this." if proven else "You wrote this, and left the proof out.",
+            key_id=self._ids.identity_key(multikey),
+            key=multikey,
+            key_since=(await self._documents.profile()).created_at,
+            key_trust=Trust.COMPARED,
+            signed_at=at.replace(microsecond=0) if proven else None,
+        )
+
     async def _publish(self, identifier: int, note: Note, visibility: Visibility) -> tuple[Post, int]:
         assert note.published is not None
         now = note.published
@@ -131,16 +219,7 @@ class Owner:
         seal = (lambda document: self._outbox.prove(document, now)) if proven else self._outbox.seal
         sealed = seal(compose.note(note, self._ids))
         create = seal(compose.create(sealed.document, self._ids))
-        multikey = self._keys.identity.public.multikey
-        authorship = Authorship(
-            verdict=Verdict.SIGNED if proven else Verdict.VOUCHED,
-            reason="You wrote this." if proven else "You wrote this, and left the proof out.",
-            key_id=self._ids.identity_key(multikey),
-            key=multikey,
-            key_since=(await self._documents.profile()).created_at,
-            key_trust=Trust.COMPARED,
-            signed_at=now.replace(microsecond=0) if proven else None,
-        )
+        authorship = await self._own_authorship(now, proven=proven)
         async with self._store.write() as tx:
             own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
             new = notes.NewNote(
@@ -198,7 +277,7 @@ class Owner:
             delete = compose.delete(iri, post.note.audience, self._ids)
             proven = post.visibility.is_open or self._sign_private_posts
             sealed = self._outbox.prove(delete, now) if proven else self._outbox.seal(delete)
-            inboxes = await recipients(tx, post.note.audience, post.visibility, self._ids)
+            inboxes = await self._reached(tx, post.note, post.visibility)
             jobs = await self._outbox.submit(tx, sealed, inboxes, now, about=iri)
             await notes.bury(tx, notes.Tombstone(iri, self._ids.actor, post.note.type, now, post.visibility.is_open))
             await activities.forget_content(tx, iri, by=self._ids.actor, but=Iri(str(sealed.document["id"])))
@@ -409,3 +488,16 @@ class Owner:
         """After the commit."""
         self._outbox.offer(jobs)
         self._events.publish(tells)
+
+
+def _told(mentions: tuple[Mention, ...], parent: Post | None) -> tuple[Mention, ...]:
+    """Those who are named; whom one answers is told, also when not named."""
+    if parent is None or parent.own or parent.note.author in [mention.href for mention in mentions]:
+        return mentions
+    return (Mention(parent.note.author, parent.author.handle), *mentions)
+
+
+def _after(before: datetime | None, now: datetime) -> datetime:
+    """The time of an edit, in whole seconds as they are sent, and always later than the version before."""
+    now = now.replace(microsecond=0)
+    return now if before is None else max(now, before.replace(microsecond=0) + timedelta(seconds=1))

@@ -14,9 +14,10 @@ import click
 from keys import PublicTransport
 from node import text
 from node.federation.examine import Examined
-from node.model import Actor, Authorship, Iri, KeyState, KnownKey, Post, Trust, Verdict
+from node.model import Actor, Authorship, Counts, Iri, KeyState, KnownKey, Post, Revision, Trust, Verdict
 from node.storage.actors import KnownActor
 from node.storage.relations import Relation
+from node.storage.reports import Report
 from node.web import words
 
 _COLOURS = {Verdict.SIGNED: "green", Verdict.CHANGED: "yellow", Verdict.REFUSED: "red"}
@@ -83,7 +84,11 @@ def post_words(post: Post, now: datetime) -> str:
         body = f"[warning: {one_line(note.summary)}]"
     if note.attachments:
         body += f"\n[{len(note.attachments)} attached]"
+    if note.updated is not None:
+        head += "  edited"
     lines = [head, indent(body, "  ")]
+    if post.boosted_by is not None:
+        lines.insert(0, f"boosted by {words.handle_of(post.boosted_by)}")
     if post.authorship.verdict is Verdict.CHANGED:
         lines.append(f"  caution: {post.authorship.reason}")
     return "\n".join([*lines, f"  {post.id}  {note.url or note.iri}"])
@@ -112,6 +117,9 @@ def post_json(post: Post) -> dict[str, object]:
         "warning": note.summary,
         "visibility": post.visibility.value,
         "in_reply_to": note.in_reply_to,
+        "edited": stamp(note.updated),
+        "boosted_by": person_json(post.boosted_by) if post.boosted_by is not None else None,
+        "entry": None if post.entry is None else str(post.entry),
         "verdict": {
             "verdict": by.verdict.value,
             "reason": by.reason,
@@ -121,6 +129,52 @@ def post_json(post: Post) -> dict[str, object]:
             "signed_at": stamp(by.signed_at),
         },
     }
+
+
+def counts_lines(counts: Counts) -> list[str]:
+    """What was done with a post, if anything was."""
+    said = words.counted(counts)
+    return [f"  seen here: {said}"] if said else []
+
+
+def counts_json(counts: Counts) -> dict[str, object]:
+    return {
+        "likes": counts.likes,
+        "boosts": counts.boosts,
+        "replies": counts.replies,
+        "emojis": dict(counts.emojis),
+    }
+
+
+def revision_words(version: Revision) -> str:
+    """One version of a post: when, verdict, text."""
+    body = text.to_text(version.content)
+    if version.summary:
+        body = f"[warning: {one_line(version.summary)}]\n{body}"
+    head = f"{version.written_at:%Y-%m-%d %H:%M:%S} UTC  {coloured(version.verdict)}: {one_line(version.reason)}"
+    return f"{head}\n{indent(body, '  ')}"
+
+
+def revision_json(version: Revision) -> dict[str, object]:
+    return {
+        "written_at": stamp(version.written_at),
+        "content": version.content,
+        "text": text.to_text(version.content),
+        "warning": version.summary,
+        "verdict": version.verdict.value,
+        "reason": version.reason,
+        "key": version.key,
+    }
+
+
+def report_words(report: Report) -> str:
+    about = "\n".join(f"  {one_line(iri)}" for iri in report.about)
+    comment = indent(text.plain(report.comment, 1000, lines=True) or "(no reason given)", "  ")
+    return f"{report.at:%Y-%m-%d %H:%M} UTC  {one_line(report.actor)} reports\n{about}\n{comment}"
+
+
+def report_json(report: Report) -> dict[str, object]:
+    return {"at": stamp(report.at), "actor": report.actor, "about": list(report.about), "comment": report.comment}
 
 
 def _key_lines(by: Authorship | Examined) -> list[str]:

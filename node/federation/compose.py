@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from node import text
 from node.ids import Ids
-from node.model import PUBLIC, Attachment, Audience, Follow, Iri, Note, Profile, Visibility
+from node.model import PUBLIC, Announce, Attachment, Audience, Follow, Iri, Like, Note, Profile, Visibility
 
 Document = dict[str, object]
 
@@ -209,6 +209,34 @@ def reject(id: Iri, follow: Follow) -> Document:
 
 def undo_follow(id: Iri, follow: Follow) -> Document:
     return _activity("Undo", id, follow.actor, _embedded(follow), to=[follow.object])
+
+
+def announce(boost: Announce, author: Iri, ids: Ids, when: datetime) -> Document:
+    """A boost of somebody's post, for everybody: told to the owner's followers, and to its author."""
+    cc = [ids.followers, *([author] if author != ids.actor else [])]
+    return _activity("Announce", boost.id, boost.actor, boost.object, published=date(when), to=[PUBLIC], cc=cc)
+
+
+def like(like: Like, author: Iri) -> Document:
+    """A like, told to the author alone; with an emoji where there is one (FEP-c0e0: others see a plain like)."""
+    said = {"content": like.content} if like.content else {}
+    return _activity("Like", like.id, like.actor, like.object, to=[author], **said)
+
+
+def undo(id: Iri, activity: Document) -> Document:
+    """Take one of the owner's own activities back, before the same readers."""
+    embedded = _copied(activity, "id", "type", "actor", "object", "content")
+    return _activity("Undo", id, Iri(str(activity["actor"])), embedded, **_copied(activity, "to", "cc"))
+
+
+def add(id: Iri, note: Iri, ids: Ids) -> Document:
+    """A post is pinned to the profile."""
+    return _activity("Add", id, ids.actor, note, target=ids.featured, to=[PUBLIC], cc=[ids.followers])
+
+
+def remove(id: Iri, note: Iri, ids: Ids) -> Document:
+    """A post is pinned no more."""
+    return _activity("Remove", id, ids.actor, note, target=ids.featured, to=[PUBLIC], cc=[ids.followers])
 
 
 def _embedded(follow: Follow) -> Document:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from node.model import Iri
 from node.storage.dialect import Tx, insert_new, ms, when
@@ -56,6 +56,21 @@ async def known(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
     """Which of these ids were seen before: the guard against replays."""
     rows = await tx.execute(select(activities.c.iri).where(activities.c.iri.in_(set(iris))))
     return {Iri(iri) for iri in rows.scalars()}
+
+
+async def renew(tx: Tx, iri: Iri, body: bytes) -> None:
+    """What is served and delivered under this id of ours from now on: the Create of a post that was edited."""
+    await tx.execute(
+        update(activities).where(activities.c.iri == iri, activities.c.direction == "out").values(body=body)
+    )
+
+
+async def withdraw(tx: Tx, iri: Iri) -> bytes | None:
+    """Take an activity of ours out of the log, and out of the queue; the bytes it had."""
+    ours = (activities.c.iri == iri) & (activities.c.direction == "out")
+    body = (await tx.execute(select(activities.c.body).where(ours))).scalar_one_or_none()
+    await tx.execute(delete(activities).where(ours))
+    return None if body is None else bytes(body)
 
 
 async def use_up(tx: Tx, iri: Iri, actor: Iri, at: datetime) -> None:

@@ -122,19 +122,19 @@ async def undo(tx: Tx, wanted: Sequence[Undone]) -> set[Undone]:
     return {item for item, ids in found.items() if ids}
 
 
-async def of_owner(tx: Tx, note: Iri, actor: Iri, kind: ReactionKind) -> tuple[Iri, datetime] | None:
-    """The activity with which an actor did this, and when."""
-    row = (
-        await tx.execute(
-            select(reactions.c.activity, reactions.c.at).where(
-                reactions.c.note == note,
-                reactions.c.actor == actor,
-                reactions.c.kind == kind.value,
-                reactions.c.content == "",
-            )
+async def by(tx: Tx, note: Iri, actor: Iri, kinds: Sequence[ReactionKind]) -> list[Reaction]:
+    """What an actor did with a note, oldest first."""
+    rows = await tx.execute(
+        select(reactions)
+        .where(reactions.c.note == note, reactions.c.actor == actor, reactions.c.kind.in_(kinds))
+        .order_by(reactions.c.id)
+    )
+    return [
+        Reaction(
+            row.id, Iri(row.note), Iri(row.actor), ReactionKind(row.kind), row.content, Iri(row.activity), when(row.at)
         )
-    ).one_or_none()
-    return None if row is None else (Iri(row.activity), when(row.at))
+        for row in rows
+    ]
 
 
 async def interactors(tx: Tx, note: Iri) -> set[Iri]:

@@ -9,8 +9,9 @@ from datetime import datetime
 import idna
 
 from keys import PublicIdentity
+from node import text
 from node.errors import BadKey
-from node.model import Actor, Post, Trust, Verdict, host_of
+from node.model import Actor, Counts, Post, Trust, Verdict, host_of
 
 HUES = 12
 """How many colours the stylesheet has for those without a picture."""
@@ -161,3 +162,11 @@ def hue(handle: str) -> int:
 def initial(actor: Actor) -> str:
     """The letter on the egg of an account."""
     return next((sign for sign in name_of(actor) + actor.username if sign.isalnum()), "·").upper()[:1]
+
+
+def counted(counts: Counts) -> str:
+    """What was done with a post, in words; empty when nothing was."""
+    named = ((counts.likes, "like", "likes"), (counts.boosts, "boost", "boosts"), (counts.replies, "answer", "answers"))
+    said = [f"{number} {one if number == 1 else many}" for number, one, many in named if number]
+    said += [f"{text.plain(emoji, 64)} {times}" for emoji, times in counts.emojis]
+    return ", ".join(said)

@@ -35,6 +35,7 @@ def test_timeline_json_is_a_contract(pair: Pair) -> None:
     post = bob("timeline", "--json", "--limit", "1").json[0]
     verdict = post.pop("verdict")
     author = post.pop("author")
+    assert post.pop("entry") == post["id"]
     assert int(post.pop("id")) > 0
     assert post.pop("published").endswith("Z")
     assert post.pop("uri").startswith(f"{alice.base}/notes/")
@@ -45,6 +46,8 @@ def test_timeline_json_is_a_contract(pair: Pair) -> None:
         "warning": "food",
         "visibility": "public",
         "in_reply_to": None,
+        "edited": None,
+        "boosted_by": None,
     }
     assert author == {"handle": alice.handle, "name": "alice", "url": f"{alice.base}/@alice"}
     assert set(verdict) == {"verdict", "reason", "key", "key_since", "key_trust", "signed_at"}
