@@ -295,7 +295,7 @@ async def test_nobody_speaks_for_another(
         assert reply.verdict == want
 
 
-@pytest.mark.parametrize("kind", ["Announce", "Like", "Add", "Remove", "Move", "View", "Frobnicate"])
+@pytest.mark.parametrize("kind", ["Announce", "Like", "Add", "Remove", "Listen", "View", "Frobnicate"])
 async def test_types_we_do_nothing_with_are_accepted_and_leave_nothing(alice: Home, carol: Stranger, kind: str) -> None:
     """federation.md §7: "View, Listen, Join, Offer, unknown types: 202, not stored"."""
     async with nothing_changes(alice, carol):
