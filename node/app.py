@@ -22,6 +22,7 @@ from node.federation import endpoints
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator
 from node.federation.backfill import Backfill
+from node.federation.circle import Circle
 from node.federation.client import Client
 from node.federation.delivery import Delivery
 from node.federation.fetch import Fetcher
@@ -39,6 +40,7 @@ from node.ids import Ids, Snowflake
 from node.interact import Interactions
 from node.keyring import OwnKeys
 from node.model import Clock, Profile, Tell, utcnow
+from node.moderate import Moderation
 from node.owner import Owner
 from node.reading import Reading
 from node.settings import Settings
@@ -74,6 +76,7 @@ class Node:
     backfill: Backfill
     reading: Reading
     owner: Owner
+    moderation: Moderation
     interactions: Interactions
     clock: Clock
 
@@ -145,9 +148,10 @@ def _wired(
         resolver=resolver,
     )
     events = Events()
-    fetcher = Fetcher(client, Signer(ids.server_key, keys.server), own_origin=ids.origin, clock=clock)
+    circle = Circle(store, ids=ids)
+    fetcher = Fetcher(client, Signer(ids.server_key, keys.server), circle=circle, own_origin=ids.origin, clock=clock)
     lookup = Lookup(client, settings.allow_networks)
-    actors = Actors(store, fetcher, lookup, ids=ids, snowflake=snowflake, clock=clock)
+    actors = Actors(store, fetcher, lookup, circle, ids=ids, snowflake=snowflake, clock=clock)
     authenticator = Authenticator(actors, ids=ids, clock=clock)
     outbox = Outbox(keys, ids=ids, worker=worker)
     delivery = Delivery(
@@ -228,6 +232,7 @@ def _wired(
         backfill=backfill,
         reading=Reading(store, actors, backfill, threads),
         owner=owner,
+        moderation=Moderation(store, actors, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         interactions=Interactions(store, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         clock=clock,
     )

@@ -19,7 +19,8 @@ from node.errors import BadKey, NotAllowed, NotFound
 from node.federation import evidence, outbox
 from node.federation.examine import Examined, Examiner, file_alone
 from node.federation.lookup import parse_handle
-from node.model import Draft, KeyState, Post, Verdict, Visibility, utcnow
+from node.model import Draft, Iri, KeyState, Post, Verdict, Visibility, utcnow
+from node.moderate import span
 from node.opening import introduce, opened, with_data
 from node.passwords import hashed
 from node.printing import as_json as print_json
@@ -223,6 +224,96 @@ async def answer(data: Path, passphrase_file: Path | None, whom: str, *, yes: bo
     say(f"{whom} follows you now" if yes else f"{whom} does not follow you")
 
 
+# ── keep away ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def block(data: Path, passphrase_file: Path | None, whom: str, comment: str) -> None:
+    async with opened(data, passphrase_file) as node:
+        new = await node.moderation.block(whom, comment)
+    if new.kind == "domain":
+        say(f"{new.value} and all below it is blocked")
+    else:
+        say(f"{whom} is blocked" + ("" if "://" in new.value else ", by that name: their server does not answer"))
+
+
+async def import_blocks(data: Path, passphrase_file: Path | None, file: Path) -> None:
+    try:
+        found = _contents(str(file)).decode()
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{file} is not UTF-8 text") from None
+    async with opened(data, passphrase_file) as node:
+        done = await node.moderation.import_blocks(found)
+    say(f"blocked: {done.accounts} accounts, {done.domains} domains")
+    for line in done.skipped[:20]:
+        say(f"left out: {line}")
+    if len(done.skipped) > 20:
+        say(f"left out: {len(done.skipped) - 20} more")
+
+
+async def unblock(data: Path, passphrase_file: Path | None, whom: str) -> None:
+    async with opened(data, passphrase_file) as node:
+        await node.moderation.unblock(whom)
+    say(f"{whom} is not blocked any more")
+
+
+async def blocks(data: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        found = await node.moderation.blocked()
+        people = await node.owner.people([Iri(item.value) for item in found if item.kind == "account"])
+    if as_json:
+        print_json([show_.block_json(item, people) for item in found])
+        return
+    for item in found:
+        out(show_.block_words(item, people))
+    if not found:
+        say("you block nobody")
+
+
+async def mute(data: Path, passphrase_file: Path | None, whom: str, for_: str | None) -> None:
+    length = span(for_) if for_ is not None else None
+    async with opened(data, passphrase_file) as node:
+        await node.moderation.mute(whom, length)
+    say(f"you do not see {whom}" + (f" for {for_}" if for_ else " any more"))
+
+
+async def unmute(data: Path, passphrase_file: Path | None, whom: str) -> None:
+    async with opened(data, passphrase_file) as node:
+        await node.moderation.unmute(whom)
+    say(f"you see {whom} again")
+
+
+async def mutes(data: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        found = await node.moderation.muted()
+        people = await node.owner.people([item.actor for item in found])
+    if as_json:
+        print_json([show_.mute_json(item, people) for item in found])
+        return
+    for item in found:
+        out(show_.mute_words(item, people))
+    if not found:
+        say("you mute nobody")
+
+
+async def requests(data: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        found = await node.moderation.requests(limit=80)
+    if as_json:
+        print_json([show_.post_json(item) for item in found])
+        return
+    if found:
+        out("\n\n".join(show_.post_words(item, utcnow()) for item in found))
+        hint("let somebody in: cuicui requests allow @name@host; or block, or ignore")
+    else:
+        say("no stranger waits for you")
+
+
+async def decide(data: Path, passphrase_file: Path | None, whom: str, *, allow: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        await (node.moderation.allow if allow else node.moderation.ignore)(whom)
+    say(f"{whom} may speak to you" if allow else f"what {whom} says to you is shown nowhere")
+
+
 # ── read ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -350,9 +441,12 @@ async def keys_of(data: Path, passphrase_file: Path | None, whom: str, *, as_jso
     async with opened(data, passphrase_file) as node:
         known, found = await node.owner.keys_of(whom)
     if as_json:
-        print_json({"actor": known.actor.iri, "keys": [show_.key_json(key) for key in found]})
+        looks_like = show_.looks_like_json(known.actor)
+        print_json({"actor": known.actor.iri, "looks_like": looks_like, "keys": [show_.key_json(key) for key in found]})
         return
     out(f"{known.actor.handle}  {known.actor.iri}")
+    for line in show_.caution(known.actor):
+        out(line)
     for key in found:
         out(show_.key_words(key))
     if not found:
@@ -365,6 +459,8 @@ async def accept_keys(data: Path, passphrase_file: Path | None, whom: str, *, su
         for key in found:
             if key.state is not KeyState.RETIRED:
                 click.echo(show_.key_words(key), err=True)
+        for line in show_.caution(known.actor):
+            say(line)
         sure(f"Have you compared these with {known.actor.handle}, by another way?")
         for key in await node.owner.trust_keys(whom):
             out(show_.key_words(key).partition("\n")[0])

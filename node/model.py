@@ -154,6 +154,25 @@ class ProfileField:
 
 
 @dataclass(frozen=True, slots=True)
+class Resembled:
+    """Somebody whom the owner follows (or the owner), for whom a stranger's account could be taken."""
+
+    iri: Iri
+    handle: str
+    followed: bool = True
+
+    @property
+    def warning(self) -> str:
+        """What stands beside the stranger's name: it names the real one, in full."""
+        return f"not the {self.handle} you follow" if self.followed else f"not you: you are {self.handle}"
+
+    @property
+    def public_warning(self) -> str:
+        """The same for those who read the owner's pages."""
+        return f"not the {self.handle} whom the author follows" if self.followed else f"not {self.handle}"
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """An account on some server, as its actor document says. `summary` is sanitised HTML; `name` is text."""
 
@@ -183,6 +202,8 @@ class Actor:
     """`name@domain` as the actor claims it (FEP-2c59); believed only once that domain confirms it."""
     implements: tuple[str, ...] = ()
     """hrefs of FEP-844e: what the server says it can do, e.g. RFC 9421."""
+    resembles: Resembled | None = None
+    """Found here when the account was met, never taken from its document."""
 
     @property
     def handle(self) -> str:

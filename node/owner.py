@@ -38,7 +38,18 @@ from node.model import (
     Verdict,
     Visibility,
 )
-from node.storage import activities, notes, profile, reactions, relations, revisions, timelines, tokens
+from node.storage import (
+    activities,
+    blocks,
+    lookalikes,
+    notes,
+    profile,
+    reactions,
+    relations,
+    revisions,
+    timelines,
+    tokens,
+)
 from node.storage import actors as stored
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
@@ -235,6 +246,8 @@ class Owner:
                 document=sealed.body,
             )
             await notes.add_many(tx, [new])
+            spoken_to = [mention.href for mention in note.mentions]
+            await blocks.stand(tx, spoken_to, blocks.Standing.ALLOWED, now)
             await notes.show_at_home(tx, [(identifier, own.id)])
             inboxes = await recipients(tx, note.audience, visibility, self._ids)
             jobs = await self._outbox.submit(tx, create, inboxes, now, about=note.iri)
@@ -297,6 +310,7 @@ class Owner:
                 return before
             wanted = Follow(self._ids.activity(self._snowflake.mint(now)), self._ids.actor, target.iri)
             await relations.start_follow(tx, target.iri, wanted.id, now)
+            await lookalikes.settle(tx, self._ids.actor)
             sealed = self._outbox.seal(compose.follow(wanted))
             jobs = await self._outbox.submit(tx, sealed, [target.inbox], now)
         self._done(jobs, Tell("following", target.iri))
@@ -314,6 +328,7 @@ class Owner:
             undo = compose.undo_follow(self._ids.activity(self._snowflake.mint(now)), undone)
             await relations.end_follow(tx, target.iri)
             await timelines.leave_home(tx, target.iri)
+            await lookalikes.settle(tx, self._ids.actor)
             jobs = await self._outbox.submit(tx, self._outbox.seal(undo), [target.inbox], now)
         self._done(jobs, Tell("unfollowing", target.iri))
         return target.iri
@@ -337,6 +352,7 @@ class Owner:
             answer = (compose.accept if yes else compose.reject)(self._ids.activity(self._snowflake.mint(now)), follow)
             if yes:
                 await relations.put_follower(tx, target.iri, asked.activity, State.ACCEPTED, now)
+                await blocks.stand(tx, [target.iri], blocks.Standing.ALLOWED, now)
             else:
                 await relations.drop_follower(tx, target.iri)
             jobs = await self._outbox.submit(tx, self._outbox.seal(answer), [target.inbox], now)
@@ -360,7 +376,7 @@ class Owner:
         """The home timeline, newest first; or what was said to the owner."""
         page = timelines.mentions if mentions else timelines.home_posts
         async with self._store.read() as tx:
-            return await page(tx, before=before, after=after, limit=limit)
+            return await page(tx, before=before, after=after, limit=limit, now=self._clock())
 
     async def find_post(self, name: str) -> Post | None:
         """A post that is here, by its number, its id or the address of its page."""
@@ -449,6 +465,7 @@ class Owner:
             own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
             shown = parse.actor(document.document)  # type: ignore[arg-type]
             await stored.put(tx, shown, id=own.id, at=now, document=None)
+            await lookalikes.settle(tx, self._ids.actor)
             inboxes = [*await relations.follower_inboxes(tx), *await relations.followed_inboxes(tx)]
             jobs = await self._outbox.submit(tx, update, inboxes, now)
         self._documents.forget_cached()
@@ -486,6 +503,8 @@ class Owner:
 
     def _done(self, jobs: Sequence[Job], *tells: Tell) -> None:
         """After the commit."""
+        if any(tell.kind in ("following", "unfollowing", "profile") for tell in tells):
+            self._actors.forget_cached()  # whom nobody may resemble has changed, and who does
         self._outbox.offer(jobs)
         self._events.publish(tells)
 

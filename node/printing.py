@@ -16,6 +16,7 @@ from node import text
 from node.federation.examine import Examined
 from node.model import Actor, Authorship, Counts, Iri, KeyState, KnownKey, Post, Revision, Trust, Verdict
 from node.storage.actors import KnownActor
+from node.storage.blocks import Block, Mute
 from node.storage.relations import Relation
 from node.storage.reports import Report
 from node.web import words
@@ -86,12 +87,23 @@ def post_words(post: Post, now: datetime) -> str:
         body += f"\n[{len(note.attachments)} attached]"
     if note.updated is not None:
         head += "  edited"
-    lines = [head, indent(body, "  ")]
+    lines = [head, *caution(post.author, "  "), indent(body, "  ")]
     if post.boosted_by is not None:
         lines.insert(0, f"boosted by {words.handle_of(post.boosted_by)}")
     if post.authorship.verdict is Verdict.CHANGED:
         lines.append(f"  caution: {post.authorship.reason}")
     return "\n".join([*lines, f"  {post.id}  {note.url or note.iri}"])
+
+
+def caution(actor: Actor, margin: str = "") -> list[str]:
+    """The line that says for whom an account could be taken, and is not; nothing for most."""
+    return [f"{margin}caution: {one_line(actor.resembles.warning)}"] if actor.resembles else []
+
+
+def looks_like_json(actor: Actor) -> dict[str, object] | None:
+    """Whom an account resembles: {handle, uri, warning}; null for most."""
+    real = actor.resembles
+    return None if real is None else {"handle": real.handle, "uri": real.iri, "warning": real.warning}
 
 
 def post_in_full(post: Post, now: datetime) -> str:
@@ -219,11 +231,16 @@ def examined_json(found: Examined) -> dict[str, object]:
 
 
 def person_json(actor: Actor) -> dict[str, object]:
-    return {"handle": words.handle_of(actor), "name": words.name_of(actor), "url": actor.url or actor.iri}
+    return {
+        "handle": words.handle_of(actor),
+        "name": words.name_of(actor),
+        "url": actor.url or actor.iri,
+        "looks_like": looks_like_json(actor),
+    }
 
 
 def relations_json(relations: Sequence[Relation], people: Mapping[Iri, KnownActor]) -> list[dict[str, object]]:
-    unknown: dict[str, object] = {"handle": None, "name": None, "url": None}
+    unknown: dict[str, object] = {"handle": None, "name": None, "url": None, "looks_like": None}
     return [
         {
             "actor": relation.actor,
@@ -239,7 +256,37 @@ def relation_words(relation: Relation, people: Mapping[Iri, KnownActor], state: 
     known = people.get(relation.actor)
     handle = words.handle_of(known.actor) if known else relation.actor
     name = f"  {one_line(words.name_of(known.actor))}" if known else ""
-    return f"{handle}{name}  {state}"
+    warned = caution(known.actor, "\n  ") if known else []
+    return f"{handle}{name}  {state}".rstrip() + "".join(warned)
+
+
+def block_words(block: Block, people: Mapping[Iri, KnownActor]) -> str:
+    known = people.get(Iri(block.value))
+    shown = f"{words.handle_of(known.actor)}  {block.value}" if known else block.value
+    return f"{shown}  {one_line(block.comment)}".rstrip()
+
+
+def block_json(block: Block, people: Mapping[Iri, KnownActor]) -> dict[str, object]:
+    known = people.get(Iri(block.value))
+    return {
+        "kind": block.kind,
+        "value": block.value,
+        "handle": words.handle_of(known.actor) if known else None,
+        "comment": block.comment,
+        "since": stamp(block.at),
+    }
+
+
+def mute_words(mute: Mute, people: Mapping[Iri, KnownActor]) -> str:
+    known = people.get(mute.actor)
+    handle = words.handle_of(known.actor) if known else mute.actor
+    return handle + (f"  until {mute.until:%Y-%m-%d %H:%M} UTC" if mute.until else "")
+
+
+def mute_json(mute: Mute, people: Mapping[Iri, KnownActor]) -> dict[str, object]:
+    known = people.get(mute.actor)
+    shown = person_json(known.actor) if known else {"handle": None, "name": None, "url": None, "looks_like": None}
+    return {"actor": mute.actor, **shown, "since": stamp(mute.at), "until": stamp(mute.until)}
 
 
 def key_words(key: KnownKey) -> str:

@@ -65,14 +65,15 @@ def ring(module: str) -> str:
     for prefix in ("node.storage", "node.federation.handlers", "node.federation", "node.web", "keys"):
         if module == prefix or module.startswith(prefix + "."):
             return prefix
-    if module in ("node", "node.owner"):
-        return "plain" if module == "node" else module
+    if module in ("node", "node.owner", "node.moderate"):
+        return "plain" if module == "node" else "node.owner"
     return "plain" if module.removeprefix("node.") in PLAIN else "top"
 
 
-PLAIN = (
-    "errors model ids text settings events observe negotiation answers keyring passwords lazily".split()  # noqa: SIM905
-)
+PLAIN = {
+    *("errors", "model", "ids", "text", "settings", "events", "observe", "negotiation", "answers", "keyring"),
+    *("passwords", "lazily", "blocking", "confusables", "lookalike"),
+}
 """What everything else stands on. The other files at the top of `node` are wiring and the shell: they may
 import everything, and nothing below imports them."""
 

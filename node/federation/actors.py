@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from keys import PublicIdentity, proof
 from node.errors import BadKey, BadProof, NotAllowed, Reason, Refused, Unreachable
 from node.federation import parse, pins
+from node.federation.circle import Circle, refusal
 from node.federation.fetch import Fetched, Fetcher
 from node.federation.httpsig import ED25519_HREF, RFC9421_HREF
 from node.federation.lookup import Handle, Lookup, parse_handle
@@ -19,7 +20,7 @@ from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
 from node.storage import actors as stored
-from node.storage import hosts, relations
+from node.storage import blocks, hosts, relations
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
 from node.storage.store import Store
@@ -75,12 +76,14 @@ class Actors:
         store: Store,
         fetcher: Fetcher,
         lookup: Lookup,
+        circle: Circle,
         *,
         ids: Ids,
         snowflake: Snowflake,
         clock: Clock,
     ) -> None:
         self._store = store
+        self.circle = circle
         self._fetcher = fetcher
         self._lookup = lookup
         self._ids = ids
@@ -97,6 +100,7 @@ class Actors:
         """Another process wrote: what is in memory may be old."""
         self._keys.clear()
         self._known.clear()
+        self.circle.forget_cached()
 
     # ── actors ───────────────────────────────────────────────────────────────────────────────
 
@@ -149,6 +153,8 @@ class Actors:
             own = await self.known(self._ids.actor)
             assert own is not None
             return own
+        if (blocked := await self.circle.blocks()).covers_host(handle.host) or blocked.names(str(handle)):
+            raise refusal(str(handle))
         async with self._store.read() as tx:
             known = await stored.find_handle(tx, handle.name, handle.host)
         if known is not None and known.gone_at is None and self._clock() - known.fetched_at < FRESH:
@@ -168,6 +174,8 @@ class Actors:
         actor = parse.actor(fetched.document)
         if actor.iri != fetched.iri:
             raise Unreachable(f"{fetched.iri} is not the actor it says it is", code="broken_answer")
+        await self._not_blocked(actor, confirmed)
+        resembled = (await self.circle.faces()).resembled_by(actor.iri, actor.username, actor.name)
         now = self._clock()
         loadable = tuple(key for key in actor.keys if _loads(key))
         async with self._store.write() as tx:
@@ -189,6 +197,7 @@ class Actors:
                 document=fetched.body,
                 confirmed=confirmed,
             )
+            await stored.set_resembled(tx, actor.iri, resembled)
             await _learn_dialect(tx, actor, now)
             stored_now = await stored.get(tx, actor.iri)
         assert stored_now is not None
@@ -197,6 +206,16 @@ class Actors:
             self._absent.drop(key_id)
         self._known.put(actor.iri, stored_now)
         return stored_now
+
+    async def _not_blocked(self, actor: Actor, confirmed: str | None) -> None:
+        """An account that was blocked by its handle before we met it is blocked by its id from now on."""
+        await self.circle.admit(actor.iri)
+        if not (await self.circle.blocks()).names(actor.handle, actor.webfinger, confirmed):
+            return
+        async with self._store.write() as tx:
+            await blocks.add(tx, [blocks.Block("account", actor.iri, self._clock(), actor.handle)])
+        self.circle.forget_cached()
+        raise refusal(actor.handle)
 
     async def check_gone(self, inbox: Iri) -> None:
         """An inbox answered 410: ask for each actor behind it, and forget those that are gone (federation.md §9)."""
@@ -288,6 +307,8 @@ class Actors:
                 key_id, f"the key {key_id} cannot be had: {error.message}", FORGET_FAILURE, Reason.KEY_UNREACHABLE
             ) from None
         except Refused as error:
+            if error.reason is Reason.BLOCKED:
+                raise
             self._paused.put(host_of(key_id), self._clock() + HOST_PAUSE)
             raise self._absence(key_id, f"there is no key {key_id}: {error.message}", FORGET_ABSENCE) from None
         keys = await self.stored_keys(key_id)

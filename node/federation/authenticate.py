@@ -47,7 +47,9 @@ class Authenticator:
         """Look the key up and verify; if it fails, ask its origin once whether the key is new."""
         if self._ids.is_ours(claim.key_id):
             raise Refused(Reason.OWN_ORIGIN, f"the key {claim.key_id} is ours; the request comes from outside")
+        await self._actors.circle.admit(claim.key_id)  # before anything is fetched
         keys = await self._actors.keys_for(claim.key_id)
+        await self._actors.circle.admit(*(key.owner for key in keys))
         try:
             return _verified(claim, keys, body)
         except Refused as refused:

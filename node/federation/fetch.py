@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from keys import canonical
 from keys.canonical import JsonValue
 from node.errors import BadDocument, Unreachable
-from node.federation import httpsig
+from node.federation import httpsig, parse
+from node.federation.circle import Circle
 from node.federation.client import Client, Response, Sign
 from node.federation.schedule import wished
 from node.model import Clock, Iri, origin_of
@@ -39,10 +40,14 @@ class Fetcher:
     """Signed GETs, as the node's server actor: that breaks the deadlock of two servers that each want the other's key.
 
     The owner's own addresses are never asked for: nothing that comes from outside may send us to ourselves.
+    Nor is anything of those whom the owner blocked: not their servers, nor what others show of theirs.
     """
 
-    def __init__(self, client: Client, signer: httpsig.Signer, *, own_origin: str, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, signer: httpsig.Signer, *, circle: Circle, own_origin: str, clock: Clock
+    ) -> None:
         self._client = client
+        self._circle = circle
         self._signer = signer
         self._own_origin = own_origin
         self._clock = clock
@@ -50,7 +55,7 @@ class Fetcher:
     async def document(self, url: str) -> Fetched:
         """The document at `url`. If it says it lives elsewhere, it is fetched there, once.
 
-        Raises Unreachable; `status` tells 404 and 410 from the rest.
+        Raises Unreachable (`status` tells 404 and 410 from the rest), Refused (blocked).
         """
         first = await self._get(url)
         iri = first.document.get("id")
@@ -88,6 +93,8 @@ class Fetcher:
         answer = await self.signed(url)
         document = _document(url, answer)
         iri = document.get("id")
+        named = (iri, document.get("attributedTo"), document.get("actor"))
+        await self._circle.admit(*(known for value in named for known in parse.iris_of(value)))
         if isinstance(iri, str) and origin_of(iri) != origin_of(answer.url) and origin_of(iri) != origin_of(url):
             # Somebody else's document: its own origin must be asked, and is, by document().
             document = {"id": iri}
@@ -112,10 +119,12 @@ class Fetcher:
                 url, accept=accept, sign=sign, headers=headers, same_origin_redirects=same_origin_redirects
             )
 
+        await self._circle.admit(url)
         answer = await ask(self._sign("cavage", accept, with_query=True))
         if answer.status in (400, 401):
             retry = self._sign("cavage", accept, with_query=False) if "?" in url else self._sign("rfc9421", accept)
             answer = await ask(retry)
+        await self._circle.admit(answer.url)
         if answer.status != 200 and not (answer.status == 304 and headers):
             raise Unreachable(
                 f"{url} answered {answer.status}",

@@ -109,6 +109,7 @@ class Inbox:
             outcome = await self._authenticator.proof(document, activity.actor)
         proven_by = activity.actor if isinstance(outcome, ProofHolds) else None
         policy.admit(activity, signed.actor, ids=self._ids, proven_by=proven_by)
+        await self._actors.circle.admit(activity.actor)
         if signed.actor != activity.actor:
             # Brought by somebody else: its author may be new to us.
             await self._actors.get(activity.actor)

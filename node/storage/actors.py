@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Join, Select, exists, func, select, update
 
 from keys import PublicIdentity, PublicTransport
-from node.model import Actor, ActorKey, Iri, KeyKind, KeyState, KnownKey, ProfileField, Trust, host_of
+from node.model import Actor, ActorKey, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
 from node.storage.dialect import Tx, insert, ms, ms_or_none, upsert, when, when_or_none
 from node.storage.schema import actors, follows, keys
 
@@ -24,6 +24,25 @@ class KnownActor:
     fetched_at: datetime
     gone_at: datetime | None
     confirmed: str | None
+
+
+_REAL = actors.alias("real")
+
+RESEMBLED = (
+    _REAL.c.username.label("real_username"),
+    _REAL.c.host.label("real_host"),
+    exists().where(follows.c.actor == actors.c.resembles).label("real_followed"),
+)
+"""What `to_actor` wants beside the columns of `actors`: the name of the one whom an account resembles."""
+
+
+def beside_the_real() -> Join:
+    """`actors`, and beside each whom it resembles."""
+    return actors.outerjoin(_REAL, _REAL.c.iri == actors.c.resembles)
+
+
+def _met() -> Select[Any]:
+    return select(actors, *RESEMBLED).select_from(beside_the_real())
 
 
 def to_actor(row: Any) -> Actor:
@@ -52,7 +71,15 @@ def to_actor(row: Any) -> Actor:
         moved_to=_iri(row.moved_to),
         webfinger=row.webfinger,
         implements=tuple(row.implements),
+        resembles=_resembled(row),
     )
+
+
+def _resembled(row: Any) -> Resembled | None:
+    if row.resembles is None:
+        return None
+    handle = f"@{row.real_username}@{row.real_host}" if row.real_username else row.resembles
+    return Resembled(Iri(row.resembles), handle, bool(row.real_followed))
 
 
 def _iri(value: str | None) -> Iri | None:
@@ -60,31 +87,29 @@ def _iri(value: str | None) -> Iri | None:
 
 
 async def get(tx: Tx, iri: Iri) -> KnownActor | None:
-    row = (await tx.execute(select(actors).where(actors.c.iri == iri))).one_or_none()
+    row = (await tx.execute(_met().where(actors.c.iri == iri))).one_or_none()
     return None if row is None else _known(row)
 
 
 async def get_by_id(tx: Tx, identifier: int) -> KnownActor | None:
-    row = (await tx.execute(select(actors).where(actors.c.id == identifier))).one_or_none()
+    row = (await tx.execute(_met().where(actors.c.id == identifier))).one_or_none()
     return None if row is None else _known(row)
 
 
 async def by_ids(tx: Tx, identifiers: Iterable[int]) -> dict[int, Actor]:
-    rows = await tx.execute(select(actors).where(actors.c.id.in_(set(identifiers))))
+    rows = await tx.execute(_met().where(actors.c.id.in_(set(identifiers))))
     return {row.id: to_actor(row) for row in rows}
 
 
 async def find_handle(tx: Tx, username: str, host: str) -> KnownActor | None:
     """By `name` and `host`: the confirmed handle first, then the host of the id."""
     wanted = f"{username}@{host}".lower()
-    confirmed = (await tx.execute(select(actors).where(actors.c.webfinger == wanted))).first()
+    confirmed = (await tx.execute(_met().where(actors.c.webfinger == wanted))).first()
     row = (
         confirmed
         or (
             await tx.execute(
-                select(actors).where(
-                    actors.c.host == host.lower(), actors.c.username.ilike(_literal(username), escape="\\")
-                )
+                _met().where(actors.c.host == host.lower(), actors.c.username.ilike(_literal(username), escape="\\"))
             )
         ).first()
     )
@@ -145,6 +170,10 @@ async def document(tx: Tx, iri: Iri) -> bytes | None:
     return None if value is None else bytes(value)
 
 
+async def set_resembled(tx: Tx, iri: Iri, whom: Iri | None) -> None:
+    await tx.execute(update(actors).where(actors.c.iri == iri).values(resembles=whom))
+
+
 async def mark_moved(tx: Tx, iri: Iri, target: Iri) -> None:
     await tx.execute(update(actors).where(actors.c.iri == iri).values(moved_to=target))
 
@@ -195,7 +224,7 @@ async def briefs(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Brief]:
 
 
 async def many(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, KnownActor]:
-    rows = await tx.execute(select(actors).where(actors.c.iri.in_(set(iris))))
+    rows = await tx.execute(_met().where(actors.c.iri.in_(set(iris))))
     return {Iri(row.iri): _known(row) for row in rows}
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, delete, func, null, select, union_all, update
 
 from node.model import Attachment, Audience, Authorship, Iri, Mention, Note, Post, Trust, Verdict, Visibility
-from node.storage.actors import to_actor
+from node.storage.actors import RESEMBLED, beside_the_real, to_actor
+from node.storage.blocks import is_hidden
 from node.storage.dialect import Tx, insert, insert_new, ms, ms_or_none, upsert, when, when_or_none
 from node.storage.schema import actors, featured, home, notes, reactions, tombstones
 
@@ -154,12 +155,17 @@ async def own_among(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────
 
-_AUTHOR = [column.label(f"a_{column.name}") for column in actors.c]
+_AUTHOR = [column.label(f"a_{column.name}") for column in (*actors.c, *RESEMBLED)]
 
 
 def posts(*more: ColumnElement[Any]) -> Select[Any]:
-    """A note beside its author: what `to_post` reads. Other storage files add their conditions, and columns."""
-    return select(notes, *_AUTHOR, *more).join(actors, actors.c.id == notes.c.author_id)
+    """A note beside its author: what `to_post` reads. Other storage files add their conditions, and columns.
+
+    What blocked accounts wrote is nowhere to be seen: it is left out here, once for all lists.
+    """
+    both = notes.join(beside_the_real(), actors.c.id == notes.c.author_id)
+    query = select(notes, *_AUTHOR, *more).select_from(both)
+    return query.where(~is_hidden(actors.c.iri))
 
 
 class _Author:
@@ -253,7 +259,12 @@ async def replies(tx: Tx, iri: Iri, *, only_open: bool = True, after: int = 0, l
 
 async def count_replies(tx: Tx, iri: Iri) -> int:
     """How many open answers to a note we know of."""
-    query = select(func.count()).select_from(notes).where(notes.c.in_reply_to == iri, notes.c.visibility.in_(OPEN))
+    query = (
+        select(func.count())
+        .select_from(notes)
+        .join(actors, actors.c.id == notes.c.author_id)
+        .where(notes.c.in_reply_to == iri, notes.c.visibility.in_(OPEN), ~is_hidden(actors.c.iri))
+    )
     return int((await tx.execute(query)).scalar_one())
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Select, delete, literal, select
 
-from node.model import Iri, Post, Visibility
+from node.model import Iri, Post, Visibility, utcnow
+from node.storage import blocks
 from node.storage.actors import by_ids
 from node.storage.dialect import Tx
 from node.storage.notes import OPEN, posts, to_post
@@ -17,11 +19,15 @@ PAGE = 20
 MOST = 80
 
 
-async def home_posts(tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE) -> list[Post]:
-    """What those whom the owner follows wrote, what the owner wrote, and what was said to the owner."""
+async def home_posts(
+    tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, now: datetime | None = None
+) -> list[Post]:
+    """What those whom the owner follows wrote or brought, and what the owner wrote. Mutes count as of `now`."""
+    now = now or utcnow()
     query = posts(home.c.id.label("entry"), home.c.actor_id.label("brought_by")).join(
         home, home.c.note_id == notes.c.id
     )
+    query = query.where(~blocks.is_muted(actors.c.iri, now), ~blocks.brought_by_muted(now))
     rows = await _rows(tx, query, home.c.id, before, after, limit)
     brought = {row.brought_by for row in rows if row.brought_by != row.author_id}
     boosters = await by_ids(tx, brought) if brought else {}
@@ -35,9 +41,24 @@ async def home_posts(tx: Tx, *, before: int | None = None, after: int | None = N
     ]
 
 
-async def mentions(tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE) -> list[Post]:
-    """What was said to the owner, by whomever."""
-    return await _page(tx, posts().where(notes.c.for_owner), notes.c.id, before, after, limit)
+async def mentions(
+    tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, now: datetime | None = None
+) -> list[Post]:
+    """What was said to the owner by those the owner follows, has spoken to, or let in."""
+    query = posts().where(
+        notes.c.for_owner, blocks.is_known(actors.c.iri), ~blocks.is_muted(actors.c.iri, now or utcnow())
+    )
+    return await _page(tx, query, notes.c.id, before, after, limit)
+
+
+async def requests(
+    tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, now: datetime | None = None
+) -> list[Post]:
+    """What strangers said to the owner, until the owner decides about them."""
+    query = posts().where(
+        notes.c.for_owner, blocks.waits(actors.c.iri), ~blocks.is_muted(actors.c.iri, now or utcnow())
+    )
+    return await _page(tx, query, notes.c.id, before, after, limit)
 
 
 async def own_posts(

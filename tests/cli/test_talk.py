@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.cli.conftest import Place, cuicui, program, until
+from tests.cli.conftest import Place, cuicui, fetch, program, until
 
 Pair = tuple[Place, Place]
 
@@ -49,7 +49,7 @@ def test_timeline_json_is_a_contract(pair: Pair) -> None:
         "edited": None,
         "boosted_by": None,
     }
-    assert author == {"handle": alice.handle, "name": "alice", "url": f"{alice.base}/@alice"}
+    assert author == {"handle": alice.handle, "name": "alice", "url": f"{alice.base}/@alice", "looks_like": None}
     assert set(verdict) == {"verdict", "reason", "key", "key_since", "key_trust", "signed_at"}
     assert (verdict["verdict"], verdict["key_trust"]) == ("signed", "first_use")
     assert verdict["key"] in alice("keys").out
@@ -60,7 +60,7 @@ def test_timeline_json_is_a_contract(pair: Pair) -> None:
 
 
 def test_an_answer_reaches_whom_it_answers(pair: Pair) -> None:
-    """A reply by number or by address; the one who is answered sees it among their mentions."""
+    """A reply by number or by address; the one who is answered sees it among their mentions, once bob is let in."""
     alice, bob = pair
     alice("post", "Who is there?")
     until(lambda: "Who is there?" in _texts(bob))
@@ -68,7 +68,11 @@ def test_an_answer_reaches_whom_it_answers(pair: Pair) -> None:
     said = bob("post", "--json", "--reply-to", number, "Only me, and @nobody@127.0.0.1:9")
     assert (said.json["inboxes"], said.json["unknown"]) == (1, ["@nobody@127.0.0.1:9"])
     assert "nobody@127.0.0.1:9 could not be found and stays plain text" in said.err
-    until(lambda: "Only me, and @nobody@127.0.0.1:9" in _texts(alice, "--mentions"))
+    until(lambda: "Only me, and @nobody@127.0.0.1:9" in alice("requests").out)
+    assert _texts(alice, "--mentions") == []
+    assert alice("requests allow", bob.handle).status == 0
+    assert "Only me, and @nobody@127.0.0.1:9" in _texts(alice, "--mentions")
+    assert alice("requests").err == "cuicui: no stranger waits for you\n"
     shown = alice("show", said.json["uri"])
     assert "signed: Signed by bob" in shown.out
     assert "known since: " in shown.out
@@ -91,6 +95,7 @@ def test_requests_wait_for_a_yes(pair: Pair) -> None:
     """`follow` says honestly that the other side has not answered yet."""
     alice, bob = pair
     assert "wait for your yes" in bob("profile", "--approve-followers").out
+    until(lambda: b'"manuallyApprovesFollowers":true' in fetch(f"{bob.base}/actor"))
     asked = alice("follow", bob.handle)
     assert (asked.status, asked.err) == (0, f"cuicui: asked {bob.handle}; waiting for their yes\n")
     assert alice("following", "--json").json[0]["state"] == "pending"

@@ -99,7 +99,10 @@ class Home:
         return [post.note.content for post in await self.node.owner.timeline(limit=80)]
 
     async def said_to_me(self) -> list[Post]:
-        return await self.node.owner.timeline(mentions=True, limit=80)
+        """Newest first: by those the owner knows, and by strangers who wait to be let in."""
+        known = await self.node.owner.timeline(mentions=True, limit=80)
+        strangers = await self.node.moderation.requests(limit=80)
+        return sorted([*known, *strangers], key=lambda post: post.id, reverse=True)
 
     async def shows(self, words: str) -> Post | None:
         """The post with these words in the home timeline or among the mentions."""

@@ -19,6 +19,7 @@ from node import keyring, text
 from node.federation import compose, endpoints, httpsig
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator
+from node.federation.circle import Circle
 from node.federation.client import Client
 from node.federation.fetch import Fetcher
 from node.federation.httpsig import Signer
@@ -298,8 +299,9 @@ async def furnish(directory: Path, *, handle: str = "ada", base: str = "https://
     outbox = Outbox(keys, ids=ids, worker=None)
     documents = OwnDocuments(store, keys, outbox, ids=ids, clock=clock)
     client = Client(user_agent="cuicui-test")
-    fetcher = Fetcher(client, Signer(ids.server_key, keys.server), own_origin=ids.origin, clock=clock)
-    book = Actors(store, fetcher, Lookup(client, ()), ids=ids, snowflake=Snowflake(0), clock=clock)
+    circle = Circle(store, ids=ids)
+    fetcher = Fetcher(client, Signer(ids.server_key, keys.server), circle=circle, own_origin=ids.origin, clock=clock)
+    book = Actors(store, fetcher, Lookup(client, ()), circle, ids=ids, snowflake=Snowflake(0), clock=clock)
     gate = Gate(Authenticator(book, ids=ids, clock=clock), ids=ids, clock=clock)
     app = web.Application()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from keys import PublicIdentity, PublicTransport
 from keys.errors import BadKey
-from node import text
+from node import lookalike, text
 from node.errors import Malformed, Reason, Refused
 from node.federation.parse.values import (
     ACTOR_TYPES,
@@ -69,7 +69,7 @@ def actor(document: Document) -> Actor:
         type=kind,
         username=_username(document),
         inbox=inbox,
-        name=text.plain(text_in(document, "name"), MAX_NAME),
+        name=lookalike.without_checks(text.plain(text_in(document, "name"), MAX_NAME)),
         summary=text.sanitise(text_in(document, "summary")[:MAX_BIO]),
         url=address_in(document.get("url"), ("text/html",))[0],
         shared_inbox=beside(endpoints.get("sharedInbox")) if isinstance(endpoints, dict) else None,
