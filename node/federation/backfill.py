@@ -253,10 +253,11 @@ class Backfill:
             return
         self._looked_at = now
         async with self._store.write() as tx:
+            asked = {chore.subject for chore in await chores.of_kind(tx, chores.CATCH_UP)}
             for one in await cursors.rhythms(tx, Snowflake(0).mint(now - RHYTHM)):
                 gap = walk.usual_gap(one.posts, one.oldest, one.newest)
                 heard = max(at for at in (one.since, one.newest, one.checked_at) if at is not None)
-                if walk.is_silent(now, heard, gap):
+                if one.actor not in asked and walk.is_silent(now, heard, gap):
                     state = {"since": ms((one.newest or one.since) - walk.LATE)}
                     await chores.add_many(tx, chores.OUTBOX, [one.actor], now, state)
             await chores.sweep(tx, now - REMEMBER)
