@@ -238,6 +238,10 @@ def _wired(
     )
 
 
+_UNSEEN = ("note", "home", "later")
+"""What changes no page: somebody's post or boost at home (answers say so themselves), and what is put off."""
+
+
 def site(node: Node) -> web.Application:
     """The routes of a node, for servers and for people; what they keep is dropped when something changes."""
     app = web.Application(client_max_size=BODY_LIMIT)
@@ -260,7 +264,7 @@ def site(node: Node) -> web.Application:
     )
 
     def changed(tell: Tell) -> None:
-        if tell.kind == "note":  # somebody's post at home: no page shows it, but for the answers, which say so
+        if tell.kind in _UNSEEN:
             return
         pages.invalidate()
         doors.invalidate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from node.errors import NotFound
 from node.ids import Ids
 from node.model import Clock, Post, Profile
 from node.negotiation import Form, choose
-from node.storage import actors, notes, relations, timelines
+from node.storage import actors, notes, reactions, relations, timelines
 from node.storage.dialect import Tx
 from node.storage.store import Store
 from node.web import words
@@ -152,6 +153,7 @@ class Pages:
                 return None
             parent = await parent_of(tx, post, self._ids)
             below = await timelines.thread(tx, post.note.iri)
+            counts = (await reactions.counts(tx, [post.note.iri]))[post.note.iri]
         named = {reply.note.iri: Parent(words.name_of(reply.author), f"#post-{reply.id}", "") for reply in below}
         owner = await self._profile()
         return self._page(
@@ -159,6 +161,7 @@ class Pages:
             name=_name(owner),
             shown=show(post, self._ids, now, parent),
             edited=words.moment(post.note.updated, now) if post.note.updated else None,
+            seen=words.counted(replace(counts, replies=0)),
             headline=summary(post, 70),
             description=summary(post, 200),
             replies=[

@@ -91,6 +91,29 @@ def test_a_deleted_post_leaves_both_sides(pair: Pair) -> None:
     assert (again.status, "there is no post" in again.err) == (1, True)
 
 
+def test_a_post_is_liked_boosted_and_edited(pair: Pair) -> None:
+    """`boost`, `like`, `edit`, `history`, `pin`: what one does to a post is seen on the other side."""
+    alice, bob = pair
+    address = alice("post", "A tpyo").out.strip()
+    until(lambda: "A tpyo" in _texts(bob))
+    theirs = next(post for post in bob("timeline", "--json").json if post["text"] == "A tpyo")
+    assert bob("like", theirs["id"]).status == 0
+    assert bob("boost", theirs["uri"]).status == 0
+    until(lambda: alice("show", "--json", address).json["seen_here"]["boosts"] == 1)
+    assert "seen here: 1 like, 1 boost" in alice("show", address).out
+    assert alice("edit", address, "A typo").status == 0
+    until(lambda: "A typo" in _texts(bob))
+    versions = bob("history", "--json", theirs["id"]).json
+    assert [(one["text"], one["verdict"]) for one in versions] == [("A tpyo", "signed"), ("A typo", "signed")]
+    assert bob("history", theirs["id"]).out.count("signed: ") == 2
+    assert (bob("unlike", theirs["id"]).status, bob("unboost", theirs["id"]).status) == (0, 0)
+    again = bob("unlike", theirs["id"])
+    assert (again.status, "you have not liked this" in again.err) == (1, True)
+    assert (alice("pin", address).status, alice("unpin", address).status) == (0, 0)
+    assert "can be pinned" in bob("pin", theirs["id"]).err
+    assert "nobody has reported" in alice("reports").err
+
+
 def test_requests_wait_for_a_yes(pair: Pair) -> None:
     """`follow` says honestly that the other side has not answered yet."""
     alice, bob = pair

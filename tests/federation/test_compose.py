@@ -18,6 +18,8 @@ from node.ids import Ids
 from node.model import (
     PUBLIC,
     Accept,
+    Add,
+    Announce,
     Attachment,
     Audience,
     Create,
@@ -25,11 +27,15 @@ from node.model import (
     Follow,
     Iri,
     KeyKind,
+    Like,
     Mention,
     Note,
     Profile,
     Reject,
+    Remove,
+    UndoAnnounce,
     UndoFollow,
+    UndoLike,
     Update,
     UpdateActor,
     Visibility,
@@ -140,6 +146,28 @@ def test_every_other_activity_is_read_back():
     for document in (compose.follow(ours), compose.undo_follow(answer, ours)):
         assert document["to"] == [BOB]
     assert compose.accept(answer, theirs)["to"] == [BOB]
+
+
+def test_reactions_are_read_back():
+    """federation.md §7: an object that is a string, and an Undo that embeds the activity."""
+    answer, theirs = IDS.activity(2), Iri("https://b.example/notes/1")
+    boost = Announce(IDS.activity(1), IDS.actor, theirs)
+    announce = wire(compose.announce(boost, BOB, IDS, NOW))
+    assert parse.activity(announce) == boost
+    assert (announce["to"], announce["cc"]) == ([PUBLIC], [IDS.followers, BOB])
+    undo = wire(compose.undo(answer, announce))
+    assert parse.activity(undo) == UndoAnnounce(answer, IDS.actor, boost.id, theirs)
+    assert (undo["to"], undo["cc"]) == (announce["to"], announce["cc"])
+    for like in (Like(IDS.activity(1), IDS.actor, theirs), Like(IDS.activity(1), IDS.actor, theirs, "🎉")):
+        document = wire(compose.like(like, BOB))
+        assert parse.activity(document) == like
+        assert document["to"] == [BOB]
+        undo = wire(compose.undo(answer, document))
+        assert parse.activity(undo) == UndoLike(answer, IDS.actor, like.id, theirs, like.content)
+        assert undo["to"] == [BOB]
+    pinned = IDS.note(5)
+    assert parse.activity(wire(compose.add(answer, pinned, IDS))) == Add(answer, IDS.actor, pinned, IDS.featured)
+    assert parse.activity(wire(compose.remove(answer, pinned, IDS))) == Remove(answer, IDS.actor, pinned, IDS.featured)
 
 
 def test_a_private_note_is_deleted_in_private():

@@ -210,3 +210,15 @@ async def test_only_open_posts_of_ones_own_are_pinned(alice: Home, carol: Strang
     with pytest.raises(NotAllowed):
         await alice.node.interactions.pin(many[5].note.iri)
     assert (await carol.get(alice.node.ids.featured, accept=AP)).status == 200
+
+
+async def test_the_page_says_what_was_seen_here(alice: Home, carol: Stranger, dave: Stranger) -> None:
+    """Counts are what this node saw, and the page says so; it changes with them."""
+    post = await said(alice, "counted")
+    assert post.note.url is not None
+    assert b"seen here" not in (await carol.get(post.note.url, accept="text/html")).body
+    await carol.deliver(carol.activity("Like", post.note.iri), alice.base)
+    await carol.deliver(carol.activity("Announce", post.note.iri), alice.base)
+    await dave.deliver(dave.activity("EmojiReact", post.note.iri, content="<b>"), alice.base)
+    page = (await carol.get(post.note.url, accept="text/html")).body
+    assert b"1 like, 1 boost, &lt;b&gt; 1 seen here" in page

@@ -71,7 +71,8 @@ async def announce(tx: Tx, arrived: Sequence[Arrived[Announce]], here: Here) -> 
             shown.add(note_id)
             entries.append((reaction.id, note_id, boosters[reaction.actor].id))
     await reactions.show(tx, entries)
-    effects: list[Effect] = [Tell("boost", str(known[reaction.note].id)) for reaction in new]
+    effects: list[Effect] = [Tell("home", str(entry)) for entry, _note, _booster in entries]
+    effects += [Tell("boost", str(known[reaction.note].id)) for reaction in new if known[reaction.note].own]
     return effects + await _fetch_later(tx, unknown, here)
 
 

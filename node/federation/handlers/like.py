@@ -48,7 +48,7 @@ async def like(tx: Tx, arrived: Sequence[Arrived[Like]], here: Here) -> list[Eff
         )
     await log(tx, kept, [item.activity.object for item in kept])
     await reactions.add_many(tx, new)
-    return [Tell("like", str(known[item.note].id)) for item in new]
+    return [Tell("like", str(known[item.note].id)) for item in new if known[item.note].own]
 
 
 async def undo(tx: Tx, arrived: Sequence[Arrived[UndoAnnounce | UndoLike]], here: Here) -> list[Effect]:
