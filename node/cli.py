@@ -528,13 +528,29 @@ def timeline(
     _go(commands.timeline(data, passphrase_file, limit, before, mentions=mentions, as_json=as_json))
 
 
-@cli.command(short_help="One post, and all that is known of who wrote it.")
-@click.argument("which", metavar="ID|URL")
+@cli.command(short_help="One post and who wrote it, its thread, or somebody's posts.")
+@click.argument("which", metavar="ID|URL|HANDLE")
+@click.option("--thread", is_flag=True, help="With what it answers and what answers it, fetched if need be.")
 @json_option
 @node_options
-def show(data: Path, passphrase_file: Path | None, which: str, as_json: bool) -> None:
-    """One post that is here, with its verdict in full."""
+def show(data: Path, passphrase_file: Path | None, which: str, thread: bool, as_json: bool) -> None:
+    """One post that is here, with its verdict in full; or, by handle, somebody's recent posts.
+
+    \b
+    --thread --json prints an object: post, above, below (posts as in timeline), and more, the
+    number of further answers that its origin knows.
+    """
+    if thread:
+        _go(commands.thread(data, passphrase_file, which, as_json=as_json))
     _go(commands.show(data, passphrase_file, which, as_json=as_json))
+
+
+@cli.command(short_help="What was recovered after the node was away.")
+@json_option
+@node_options
+def away(data: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """How long the node was away the last time, and what was caught up with."""
+    _go(commands.away(data, passphrase_file, as_json=as_json))
 
 
 @cli.command(short_help="The evidence for a post, to keep and to check anywhere.")

@@ -15,6 +15,7 @@ from keys import PublicTransport
 from node import text
 from node.federation.examine import Examined
 from node.model import Actor, Authorship, Counts, Iri, KeyState, KnownKey, Post, Revision, Trust, Verdict
+from node.reading import Recovered
 from node.storage.actors import KnownActor
 from node.storage.blocks import Block, Mute
 from node.storage.relations import Relation
@@ -307,4 +308,18 @@ def key_json(key: KnownKey) -> dict[str, object]:
         "since": stamp(key.since),
         "trust": key.trust.value,
         "state": key.state.value,
+    }
+
+
+# ── what was missed ──────────────────────────────────────────────────────────────────────────
+
+
+def absence_json(found: Recovered) -> dict[str, object]:
+    return {
+        "since": stamp(found.since),
+        "until": stamp(found.until),
+        "posts": found.posts,
+        "people": found.people,
+        "unreachable": list(found.unreachable),
+        "over": found.over,
     }
