@@ -17,7 +17,7 @@ from node.federation import httpsig, parse, policy
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator, Outcome, read_json
 from node.federation.batch import Batcher
-from node.federation.handlers import TABLE, Arrived, Here, move, note
+from node.federation.handlers import TABLE, Arrived, Here, fetched, move
 from node.federation.handlers.arrived import keep_for_later
 from node.federation.httpsig import Incoming
 from node.federation.originals import Originals
@@ -291,12 +291,17 @@ class Inbox:
                 raise
             count("announce.unreachable")
             return None
+        note, got = original.note, original.fetched
+        if not note.audience.visibility(original.author.followers).is_open:
+            count("announce.not_open")
+            return None
+        found = fetched.Found(note, original.authorship, got.body, got.iri, note.type)
         owner = await self._owner()
         async with self._store.write() as tx:
             here = Here(self._ids, self._snowflake, owner, self._clock())
-            await note.bring(tx, original.note, original.authorship, original.fetched.body, here)
-            stored = await reactions.targets(tx, [original.note.iri])
-        return original.note.iri if stored else None
+            await fetched.store(tx, [found], here, at_home=False)
+            stored = await reactions.targets(tx, [note.iri])
+        return note.iri if stored else None
 
     async def _postpone(self, arrival: arrivals.Arrival, error: Exception) -> None:
         tried = arrival.attempts + 1

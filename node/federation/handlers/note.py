@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from node.federation import policy
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import Authorship, Create, Delete, Effect, Iri, Note, Tell, Update
+from node.model import Authorship, Create, Delete, Effect, Iri, Tell, Update
 from node.observe import count
 from node.storage import activities, actors, notes, revisions
 from node.storage.dialect import Tx
@@ -60,44 +60,8 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     return [*told, *(Tell("page", str(note.id)) for note in new if note.note.in_reply_to in ours)]
 
 
-async def bring(tx: Tx, note: Note, authorship: Authorship, body: bytes, here: Here) -> bool:
-    """Store a post that was fetched from its origin because somebody pointed to it. False if it may not be kept.
-
-    Its evidence is the document as its origin gave it, logged under the note's own id.
-    """
-    authors = await actors.briefs(tx, [note.author])
-    author = authors[note.author]
-    visibility = note.audience.visibility(author.followers)
-    if not visibility.is_open or not (note.content or note.summary or note.attachments):
-        return False
-    if await notes.known(tx, {note.iri: note.author}):
-        return False
-    published = policy.clamp_published(note.published, here.now)
-    replies = note.in_reply_to is not None and await notes.own_among(tx, [note.in_reply_to])
-    new = notes.NewNote(
-        id=here.snowflake.mint(published),
-        note=note,
-        author_id=author.id,
-        visibility=visibility,
-        published=published,
-        received_at=here.now,
-        authorship=authorship,
-        activity=note.iri,
-        for_owner=_names_owner(note, here) or bool(replies),
-    )
-    await activities.record_many(
-        tx, [activities.Logged(note.iri, "in", note.author, "Fetched", note.iri, here.now, body)]
-    )
-    await notes.add_many(tx, [new])
-    count(f"verdict.{authorship.verdict.value}")
-    return True
-
-
 def _addressed(item: Arrived[Create], here: Here) -> bool:
-    return _names_owner(item.activity.note, here)
-
-
-def _names_owner(note: Note, here: Here) -> bool:
+    note = item.activity.note
     return here.ids.actor in note.audience or any(mention.href == here.ids.actor for mention in note.mentions)
 
 
