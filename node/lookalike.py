@@ -113,12 +113,13 @@ def could_be_taken(other: Face, friend: Face) -> bool:
         return True  # all but the domain reads the same
     if other.host != friend.host and other.host_looks == friend.host_looks and "." in friend.host:
         return True  # examp1e.org
-    if same_user and other.user != friend.user and len(friend.user_looks) >= SHORT:
-        return True  # ada_1ovelace
+    tricky = other.user != friend.user and len(friend.user_looks) >= SHORT
+    if same_user and tricky and (other.host == friend.host or _letters(other.user) != _letters(friend.user)):
+        return True  # ada1ovelace; with a dot or a bar more only beside the real one
     if same_name and other.name != friend.name:
         least = 3 if not (other.name + friend.name).isascii() else SHORT
         return len(friend.name_looks) >= least  # a letter of another alphabet
-    return same_name and friend.words >= 2  # the same full name
+    return same_name and friend.words >= 2 and other.words >= 2  # the same full name
 
 
 class Faces:
