@@ -56,7 +56,7 @@ async def _rows(scratch: Path, table: Table, floor: Floor | None, everyone: list
             work = await wire.send_all(
                 prepared, "127.0.0.1", PORT, connections=CONNECTIONS, keep_alive=keep_alive, timeout=240
             )
-            arrived = await _all_home(data, there + total)
+            arrived = await all_home(data, there + total)
             seconds, spent = time.monotonic() - began, (node.cpu() - cpu) * 1000 / total
             plain = name == "plain"
             table.row(f"inbound.{name}.cpu", f"{words}: CPU a note", spent, "ms", 0.8 if plain else None)
@@ -79,7 +79,7 @@ def at_home(data: Path) -> int:
         db.close()
 
 
-async def _all_home(data: Path, wanted: int, patience: float = 20.0) -> int:
+async def all_home(data: Path, wanted: int, patience: float = 20.0) -> int:
     """How many there are, at the latest after `patience` seconds."""
     deadline = time.monotonic() + patience
     while (found := at_home(data)) < wanted and time.monotonic() < deadline:
