@@ -1,0 +1,160 @@
+"""Blocks and mutes, over the wire: at the inbox, in fetches, in every list, and what goes out to whom."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from node.errors import NotAllowed, NotFound, Refused
+from node.model import Draft, Visibility
+from tests.support.attack import greet, nothing_changes
+from tests.support.homes import Home
+from tests.support.stranger import Place, Stranger
+
+SPELLED = [
+    "https://example.com/users/eve#main-key",
+    "https://EXAMPLE.com./users/eve#main-key",
+    "https://sub.example.com:8443/users/eve#main-key",
+    "https://xn--bcher-kva.example/users/eve#main-key",
+    "https://XN--BCHER-KVA.example.:8443/users/eve#main-key",
+]
+
+
+@pytest.mark.parametrize("key_id", SPELLED)
+async def test_a_blocked_domain_is_refused_before_anything_is_fetched(
+    alice: Home, carol: Stranger, mallory: Stranger, key_id: str
+) -> None:
+    """ "subdomains included; case, punycode, trailing dots and ports do not get around it" """
+    await alice.node.moderation.block("Example.COM.")
+    await alice.node.moderation.block("bücher.example")
+    async with nothing_changes(alice, carol):
+        reply = await mallory.deliver(mallory.say("hello", alice.node.ids.actor), alice.base, key_id=key_id)
+        assert reply.verdict == (403, "blocked")
+
+
+async def test_a_blocked_account_is_refused_and_its_neighbour_is_not(alice: Home, place: Place) -> None:
+    """A block of one account is one account's."""
+    eve, carol = place.stranger("eve"), place.stranger("carol")
+    await greet(alice, eve)
+    await alice.node.moderation.block(eve.handle)
+    async with nothing_changes(alice, carol):
+        assert (await eve.deliver(eve.say("hello", alice.node.ids.actor), alice.base)).verdict == (403, "blocked")
+        follow = eve.activity("Follow", alice.node.ids.actor)
+        assert (await eve.deliver(follow, alice.base)).verdict == (403, "blocked")
+
+
+async def test_a_blocked_author_is_not_heard_through_others(alice: Home, dave: Stranger, mallory: Stranger) -> None:
+    """ "boosts by others, threads": a proof does not help, whoever brings it."""
+    await greet(alice, mallory)
+    await alice.node.moderation.block(mallory.iri)
+    said = mallory.create(mallory.prove(mallory.note("smuggled", to=[alice.node.ids.actor])))
+    async with nothing_changes(alice, dave):
+        reply = await dave.deliver(mallory.prove(said), alice.base)
+        assert reply.verdict == (403, "blocked")
+
+
+async def test_nothing_is_fetched_from_a_blocked_server_or_of_a_blocked_author(
+    alice: Home, place: Place, mallory: Stranger
+) -> None:
+    """ "Blocks … hold everywhere: inbox, fetches" """
+    carol = place.stranger("carol")
+    await alice.node.moderation.block(f"127.0.0.1:{mallory.place.port}")
+    before = dict(mallory.place.asked)
+    for asked in (mallory.iri, f"{mallory.place.base}/notes/1"):
+        with pytest.raises(Refused, match="blocked"):
+            await alice.node.fetcher.document(asked)
+    with pytest.raises(Refused, match="blocked"):
+        await alice.node.actors.resolve(mallory.handle)
+    assert dict(mallory.place.asked) == before
+    # On a server that is not blocked, an account that is:
+    await greet(alice, carol)
+    await alice.node.moderation.block(carol.handle)
+    note = carol.note("hello")
+    place.documents[str(note["id"]).removeprefix(place.base)] = note
+    with pytest.raises(Refused, match="blocked"):
+        await alice.node.fetcher.document(str(note["id"]))
+
+
+async def test_what_they_wrote_is_shown_nowhere_until_unblocked(alice: Home, carol: Stranger) -> None:
+    """ "threads, notifications": what was there before the block is hidden by it, and comes back after it."""
+    mine = (await alice.node.owner.post(Draft("What do you think?"))).post
+    answer = carol.note("rubbish", cc=[alice.node.ids.actor], inReplyTo=mine.note.iri)
+    assert (await carol.deliver(carol.create(answer), alice.base)).status == 202
+    page = alice.node.ids.note_page(mine.id)
+
+    async def seen() -> tuple[bool, bool, bool]:
+        html = await carol.get(page, signed=False, accept="text/html")
+        replies = await carol.get(alice.node.ids.replies(mine.note.iri) + "?page=true", signed=False)
+        return b"rubbish" in html.body, str(answer["id"]).encode() in replies.body, bool(await alice.said_to_me())
+
+    assert await seen() == (True, True, True)
+    await alice.node.moderation.block(carol.handle)
+    assert await seen() == (False, False, False)
+    await alice.node.moderation.unblock(carol.handle)
+    assert await seen() == (True, True, True)
+    await greet(alice, carol)
+
+
+async def test_a_block_ends_following_both_ways(alice: Home, carol: Stranger) -> None:
+    """Their Follow is refused, ours undone; that they are blocked is not said."""
+    await carol.deliver(carol.activity("Follow", alice.node.ids.actor), alice.base)
+    await alice.node.owner.follow(carol.handle)
+    await alice.quiet()
+    await alice.node.moderation.block(carol.handle)
+    await alice.quiet()
+    assert [len(carol.place.of_type(kind)) for kind in ("Reject", "Undo", "Block")] == [1, 1, 0]
+    assert await alice.node.owner.followers() == []
+    assert await alice.node.owner.following() == []
+    await alice.node.owner.post(Draft("Not for carol"))
+    await alice.quiet()
+    assert carol.place.of_type("Create") == []
+
+
+async def test_a_blocked_reader_is_nobody(alice: Home, carol: Stranger) -> None:
+    """security.md §9: "block applies to signed GET as well" """
+    await greet(alice, carol)
+    private = (await alice.node.owner.post(Draft(f"psst {carol.handle}", visibility=Visibility.DIRECT))).post
+    assert (await carol.get(private.note.iri)).status == 200
+    await alice.node.moderation.block(carol.handle)
+    assert (await carol.get(private.note.iri)).status == 404
+
+
+async def test_a_list_blocks_those_not_met_yet(alice: Home, place: Place, carol: Stranger) -> None:
+    """No server is asked for a list; who is on it is recognised at the door."""
+    eve = place.stranger("eve")
+    asked = sum(place.asked.values())
+    done = await alice.node.moderation.import_blocks(f"Account address\n{eve.handle}\nbad.example\n")
+    assert (done.accounts, done.domains, done.skipped) == (1, 1, ())
+    assert sum(place.asked.values()) == asked
+    for _ in range(2):
+        assert (await eve.deliver(eve.say("hello", alice.node.ids.actor), alice.base)).verdict == (403, "blocked")
+    assert await alice.said_to_me() == []
+    await alice.node.moderation.unblock(eve.handle)
+    await greet(alice, carol)
+    await greet(alice, eve)
+
+
+async def test_the_owner_is_not_blocked_by_mistake(alice: Home) -> None:
+    """Nobody blocks themselves; a list that names us leaves us out."""
+    with pytest.raises(NotAllowed, match="that is you"):
+        await alice.node.moderation.block(alice.node.ids.host)
+    done = await alice.node.moderation.import_blocks(f"{alice.address}\n{alice.node.ids.host}\n")
+    assert (done.accounts, done.domains) == (0, 0)
+    with pytest.raises(NotFound, match="not blocked"):
+        await alice.node.moderation.unblock("example.com")
+
+
+async def test_a_mute_ends_when_it_says(alice: Home, carol: Stranger) -> None:
+    """`cuicui mute --for 7d`: out of sight for a week, still followed, then back with all that was said."""
+    await alice.node.owner.follow(carol.handle)
+    await alice.quiet()
+    follow = carol.place.of_type("Follow")[0].json
+    await carol.deliver(carol.activity("Accept", follow), alice.base)
+    await alice.node.moderation.mute(carol.handle, timedelta(days=7))
+    await carol.deliver(carol.create(carol.note("muffled")), alice.base)
+    assert await alice.texts() == []
+    assert [item.actor for item in await alice.node.moderation.muted()] == [carol.iri]
+    alice.clock.forward(timedelta(days=8))
+    assert await alice.texts() == ["<p>muffled</p>"]
+    assert await alice.node.moderation.muted() == []
