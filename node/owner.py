@@ -303,6 +303,8 @@ class Owner:
         target = (await self._actors.resolve(whom)).actor
         if target.iri == self._ids.actor:
             raise NotAllowed("that is you")
+        if (await self._actors.circle.blocks()).covers(target.iri):
+            raise NotAllowed(f"you block {whom}", hint=f"take that back first: cuicui unblock {whom}")
         now = self._clock()
         async with self._store.write() as tx:
             before = await relations.follow_of(tx, target.iri)

@@ -11,6 +11,7 @@ from sqlalchemy import Join, Select, exists, func, select, update
 
 from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
+from node.storage.blocks import is_hidden
 from node.storage.dialect import Tx, insert, ms, ms_or_none, upsert, when, when_or_none
 from node.storage.schema import actors, follows, keys
 
@@ -193,9 +194,10 @@ async def ids_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, int]:
 
 
 async def inboxes(tx: Tx, iris: Iterable[Iri], *, shared: bool = False) -> list[Iri]:
-    """Where to reach these accounts, each inbox once; those that are gone are left out."""
+    """Where to reach these accounts, each inbox once; those that are gone, or blocked, are left out."""
     inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox) if shared else actors.c.inbox
-    rows = await tx.execute(select(inbox).distinct().where(actors.c.iri.in_(set(iris)), actors.c.gone_at.is_(None)))
+    wanted = (actors.c.iri.in_(set(iris)), actors.c.gone_at.is_(None), ~is_hidden(actors.c.iri))
+    rows = await tx.execute(select(inbox).distinct().where(*wanted))
     return [Iri(iri) for iri in rows.scalars()]
 
 

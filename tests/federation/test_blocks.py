@@ -111,6 +111,21 @@ async def test_a_block_ends_following_both_ways(alice: Home, carol: Stranger) ->
     assert carol.place.of_type("Create") == []
 
 
+async def test_nothing_goes_out_to_the_blocked(alice: Home, carol: Stranger) -> None:
+    """Not by being named, and not by a follow, until the block is taken back."""
+    await greet(alice, carol)
+    await alice.node.moderation.block(carol.handle)
+    await alice.node.owner.post(Draft(f"I do not speak to {carol.iri}, nor to {carol.handle}"))
+    with pytest.raises(NotAllowed, match="you block"):
+        await alice.node.owner.follow(carol.handle)
+    await alice.quiet()
+    assert carol.place.received == []
+    await alice.node.moderation.unblock(carol.handle)
+    await alice.node.owner.follow(carol.handle)
+    await alice.quiet()
+    assert len(carol.place.of_type("Follow")) == 1
+
+
 async def test_a_blocked_reader_is_nobody(alice: Home, carol: Stranger) -> None:
     """security.md §9: "block applies to signed GET as well" """
     await greet(alice, carol)
