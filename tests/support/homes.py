@@ -17,6 +17,7 @@ from node.app import Node
 from node.keyring import OwnKeys
 from node.model import Post
 from node.settings import Settings
+from node.storage import cursors
 from node.storage.schema import metadata
 from tests.support.clock import FakeClock
 
@@ -89,10 +90,13 @@ class Home:
     async def rows(self) -> dict[str, int]:
         """How many rows there are in each table."""
         async with self.node.store.read() as tx:
-            return {
+            found = {
                 table.name: int((await tx.execute(select(func.count()).select_from(table))).scalar_one())
                 for table in metadata.sorted_tables
             }
+            beat = await cursors.get(tx, self.node.ids.actor)
+        # The node notes now and then that it is there: that is nobody's doing.
+        return {**found, "cursors": found["cursors"] - (beat is not None)}
 
     async def texts(self) -> list[str]:
         """The home timeline, newest first, as HTML."""
