@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ from node.model import (
     Create,
     Delete,
     Deliver,
+    Follow,
     Effect,
     Ignored,
     Iri,
@@ -167,14 +169,18 @@ class Inbox:
         self._events.publish(tells)
 
     async def _new_ones(self, tx: Tx, batch: Sequence[Arrived[Activity]]) -> list[Arrived[Activity]]:
-        """Drop what was seen before: the same id, in the log or twice in this batch. A Follow decides for itself."""
-        seen = await activities.known(tx, {item.activity.id for item in batch})
+        """Drop what this actor sent before, as the log or this batch has it. A Follow decides for itself."""
+        seen = await activities.senders(tx, {item.activity.id for item in batch})
         fresh: list[Arrived[Activity]] = []
         for item in batch:
-            if item.activity.id and item.activity.id in seen and type(item.activity).__name__ != "Follow":
-                count("repeated")
-                continue
-            seen.add(item.activity.id)
+            if item.activity.id and not isinstance(item.activity, Follow):
+                if seen.get(item.activity.id, item.activity.actor) != item.activity.actor:
+                    item = _told_apart(item)
+                    seen |= await activities.senders(tx, [item.activity.id])
+                if item.activity.id in seen:
+                    count("repeated")
+                    continue
+            seen[item.activity.id] = item.activity.actor
             fresh.append(item)
         return fresh
 
@@ -313,6 +319,12 @@ class Inbox:
 
     async def drain(self) -> None:
         await self._batcher.drain()
+
+
+def _told_apart(item: Arrived[Activity]) -> Arrived[Activity]:
+    """The same activity under an id that a neighbour did not take: theirs, with its actor's mark."""
+    mark = hashlib.sha256(item.activity.actor.encode()).hexdigest()[:16]
+    return replace(item, activity=replace(item.activity, id=Iri(f"{item.activity.id}#{mark}")))
 
 
 def _asks(arrival: arrivals.Arrival) -> str:

@@ -52,10 +52,14 @@ async def record_many(tx: Tx, entries: Sequence[Logged]) -> None:
     )
 
 
-async def known(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:
-    """Which of these ids were seen before: the guard against replays."""
-    rows = await tx.execute(select(activities.c.iri).where(activities.c.iri.in_(set(iris))))
-    return {Iri(iri) for iri in rows.scalars()}
+async def senders(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Iri]:
+    """Which of these ids were seen before, and from whom: the guard against replays.
+
+    It goes by id and actor: a neighbour on the same server who uses somebody's coming id first must
+    not shut them out (security.md §1).
+    """
+    rows = await tx.execute(select(activities.c.iri, activities.c.actor).where(activities.c.iri.in_(set(iris))))
+    return {Iri(row.iri): Iri(row.actor) for row in rows}
 
 
 async def renew(tx: Tx, iri: Iri, body: bytes) -> None:

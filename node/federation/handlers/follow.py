@@ -22,7 +22,7 @@ async def follow(tx: Tx, arrived: Sequence[Arrived[Follow]], here: Here) -> list
     for item in arrived:
         wanted = item.activity
         before = await relations.follower(tx, wanted.actor)
-        seen = bool(await activities.known(tx, [wanted.id]))
+        seen = (await activities.senders(tx, [wanted.id])).get(wanted.id) == wanted.actor
         if seen and (before is None or before.activity != wanted.id):
             continue
         await log(tx, [item], [wanted.object])
@@ -92,7 +92,7 @@ async def undo(tx: Tx, arrived: Sequence[Arrived[UndoFollow]], here: Here) -> li
         before = await relations.follower(tx, undone.actor)
         await log(tx, [item], [undone.object])
         if undone.follow is not None and (before is None or before.activity != undone.follow):
-            if before is not None and await activities.known(tx, [undone.follow]):
+            if before is not None and (await activities.senders(tx, [undone.follow])).get(undone.follow) == undone.actor:
                 continue
             await activities.use_up(tx, undone.follow, undone.actor, here.now)
         if before is None or (undone.object is None and undone.follow != before.activity):
