@@ -303,6 +303,25 @@ async def test_types_we_do_nothing_with_are_accepted_and_leave_nothing(alice: Ho
         assert (await carol.deliver(carol.activity(kind, forged), alice.base)).status == 202
 
 
+async def test_a_neighbour_who_takes_an_id_first_shuts_nobody_out(alice: Home, carol: Stranger, dave: Stranger) -> None:
+    """security.md §1: "remember activity ids (per actor)": carol and dave live on one server."""
+    coming = dave.say("what I came to say", alice.node.ids.actor)
+    taken = {**carol.say("mine now", alice.node.ids.actor), "id": coming["id"]}
+    assert (await carol.deliver(taken, alice.base)).status == 202
+    assert (await dave.deliver(coming, alice.base)).status == 202
+    post = await alice.shows("what I came to say")
+    assert post is not None
+    async with alice.node.store.read() as tx:
+        carried = await notes.evidence_of(tx, post.id)
+        assert carried is not None
+        evidence = await activities.get(tx, carried)
+    assert evidence is not None
+    assert evidence.actor == dave.iri
+    before = await alice.rows()
+    assert (await dave.deliver(coming, alice.base)).status == 202  # and the guard still knows it
+    assert await alice.rows() == before
+
+
 async def test_a_note_that_concerns_nobody_here_is_not_kept(alice: Home, carol: Stranger) -> None:
     """security.md §2: "relevance: followed author, mention, reply to own"."""
     async with nothing_changes(alice, carol):

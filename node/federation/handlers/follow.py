@@ -92,7 +92,8 @@ async def undo(tx: Tx, arrived: Sequence[Arrived[UndoFollow]], here: Here) -> li
         before = await relations.follower(tx, undone.actor)
         await log(tx, [item], [undone.object])
         if undone.follow is not None and (before is None or before.activity != undone.follow):
-            if before is not None and (await activities.senders(tx, [undone.follow])).get(undone.follow) == undone.actor:
+            sender = (await activities.senders(tx, [undone.follow])).get(undone.follow)
+            if before is not None and sender == undone.actor:
                 continue
             await activities.use_up(tx, undone.follow, undone.actor, here.now)
         if before is None or (undone.object is None and undone.follow != before.activity):
