@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from node.errors import NotFound, Unreachable
+from node.errors import NotFound, Refused, Unreachable
 from node.federation.actors import Actors
 from node.federation.backfill import RECENT, Backfill
 from node.federation.threads import Threads
@@ -98,7 +98,7 @@ class Reading:
         actor = await self._actors.resolve(whom)
         try:
             await self._backfill.recent(actor.actor.iri, limit)
-        except Unreachable:
+        except (Unreachable, Refused):
             pass  # what is here is shown; the profile itself was to be had
         async with self._store.read() as tx:
             return actor, await timelines.of_author(tx, actor.id, limit=limit)

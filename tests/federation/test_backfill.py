@@ -211,6 +211,13 @@ async def test_a_look_at_a_profile_shows_posts(alice: Home, carol: Stranger) -> 
     assert await alice.said_to_me() == []
 
 
+async def test_a_profile_is_shown_though_its_outbox_cannot_be_read(alice: Home, carol: Stranger) -> None:
+    """The account is there; only its posts are not to be had."""
+    carol.place.documents[urlsplit(f"{carol.iri}/outbox").path] = {"id": f"{carol.iri}/outbox", "type": "Surprise"}
+    known, posts = await alice.node.reading.open_profile(carol.handle)
+    assert (known.actor.iri, posts) == (carol.iri, [])
+
+
 # ── whole threads ────────────────────────────────────────────────────────────────────────────
 
 
