@@ -16,6 +16,7 @@ from node.federation.circle import Circle, refusal
 from node.federation.fetch import Fetched, Fetcher
 from node.federation.httpsig import ED25519_HREF, RFC9421_HREF
 from node.federation.lookup import Handle, Lookup, parse_handle
+from node.federation.patience import Patience
 from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
@@ -35,8 +36,9 @@ REFETCH_PAUSE = timedelta(minutes=5)
 
 FORGET_FAILURE = timedelta(minutes=5)
 FORGET_ABSENCE = timedelta(hours=1)
-HOST_PAUSE = timedelta(minutes=1)
-"""After a key could not be had from a host, how long no other unknown key of that host is asked for."""
+
+_SILENT = frozenset({"dns", "connect", "tls", "timeout"})
+"""How it looks when a host does not answer at all."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -92,7 +94,7 @@ class Actors:
         self._keys: Recent[Iri, tuple[KnownKey, ...]] = Recent(5_000)
         self._known: Recent[Iri, KnownActor] = Recent(5_000)
         self._absent: Recent[Iri, tuple[datetime, Refused]] = Recent(10_000)
-        self._paused: Recent[str, datetime] = Recent(5_000)
+        self._patience = Patience()
         self._refetched: Recent[Iri, datetime] = Recent(5_000)
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
 
@@ -248,14 +250,30 @@ class Actors:
         absent = self._absent.get(key_id)
         if absent is not None and absent[0] > now:
             raise absent[1]
-        paused = self._paused.get(host_of(key_id))
-        if paused is not None and paused > now:
+        self._be_patient(key_id)
+        return await self._once("key", key_id, lambda: self._ask_for_key(key_id))
+
+    def _be_patient(self, key_id: Iri) -> None:
+        if self._patience.is_spent(host_of(key_id), self._clock()):
             raise Refused(
                 Reason.KEY_UNREACHABLE,
                 f"keys of {host_of(key_id)} could not be had a moment ago",
                 hint="try again later",
             )
-        return await self._once("key", key_id, lambda: self._find_key(key_id))
+
+    async def _ask_for_key(self, key_id: Iri) -> tuple[KnownKey, ...]:
+        """In turn with others of the same host, and not at all if those before were in vain too often."""
+        host = host_of(key_id)
+        async with self._patience.gate(host):
+            self._be_patient(key_id)
+            try:
+                return await self._find_key(key_id)
+            except Refused as refused:
+                if refused.reason is not Reason.BLOCKED:
+                    cause = refused.__cause__
+                    silent = isinstance(cause, Unreachable) and cause.code in _SILENT
+                    self._patience.miss(host, self._clock(), silent=silent)
+                raise
 
     async def stored_keys(self, key_id: Iri) -> tuple[KnownKey, ...]:
         """The keys of that id that we know already; empty when there is none."""
@@ -300,20 +318,17 @@ class Actors:
                 fetched = await self._fetcher.document(owner)
             await self._remember(fetched, confirmed=None)
         except Unreachable as error:
-            self._paused.put(host_of(key_id), self._clock() + HOST_PAUSE)
             if error.status in (401, 403, 404, 410):
                 raise self._absence(key_id, f"there is no key {key_id}: {error.message}", FORGET_ABSENCE) from None
             raise self._absence(
                 key_id, f"the key {key_id} cannot be had: {error.message}", FORGET_FAILURE, Reason.KEY_UNREACHABLE
-            ) from None
+            ) from error
         except Refused as error:
             if error.reason is Reason.BLOCKED:
                 raise
-            self._paused.put(host_of(key_id), self._clock() + HOST_PAUSE)
             raise self._absence(key_id, f"there is no key {key_id}: {error.message}", FORGET_ABSENCE) from None
         keys = await self.stored_keys(key_id)
         if not keys:
-            self._paused.put(host_of(key_id), self._clock() + HOST_PAUSE)
             raise self._absence(key_id, f"{owner} does not list the key {key_id}", FORGET_ABSENCE)
         return keys
 

@@ -206,6 +206,15 @@ async def test_unknown_keys_of_one_host_are_not_a_way_to_make_us_ask(
     assert sum(mallory.place.asked.values()) <= 12
 
 
+async def test_a_few_bogus_keys_keep_nobody_new_waiting(alice: Home, carol: Stranger, mallory: Stranger) -> None:
+    """One stranger's bad key ids must not shut out everybody else on the same server."""
+    for number in range(4):
+        bogus = f"{carol.place.base}/users/ghost{number}#main-key"
+        reply = await mallory.deliver(mallory.say("x", alice.node.ids.actor), alice.base, key_id=bogus)
+        assert reply.verdict == (401, "unknown_key")
+    assert (await carol.deliver(carol.say("new here", alice.node.ids.actor), alice.base)).status == 202
+
+
 async def test_many_requests_with_one_unknown_key_fetch_it_once(alice: Home, carol: Stranger) -> None:
     """house.md, the walk in: a key is fetched once when many arrive together."""
     says = [carol.say(f"together {number}", alice.node.ids.actor) for number in range(20)]

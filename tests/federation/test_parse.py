@@ -166,7 +166,7 @@ def test_one_or_many_ids(value: Any, ids: tuple[str, ...]):
 
 
 def test_ids_are_bounded():
-    """Helper `as_ids(v)`: str or {id:str} or list of these, ≤ N."""
+    """`as_ids(v)` of security.md §4: str or {id:str} or list of these, ≤ N."""
     assert len(parse.iris_of([f"https://b.example/{n}" for n in range(10_000)])) == parse.MAX_ADDRESSEES
 
 
