@@ -134,7 +134,10 @@ class KnownKey:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """Bytes that `actor` provably sent to us over HTTP. Made only by federation/httpsig.verify()."""
+    """Bytes that `actor` provably sent to us over HTTP.
+
+    Made by federation/httpsig.verify(), and by its recall() from rows that only verified bytes get into.
+    """
 
     actor: Iri
     key: KnownKey

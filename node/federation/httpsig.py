@@ -51,7 +51,7 @@ def read(request: Incoming, *, base_url: str, now: datetime) -> Claim:
 
 
 def verify(claim: Claim, key: KnownKey, body: bytes) -> Signed:
-    """The only maker of Signed: this key made this signature over this request.
+    """The maker of Signed (recall() reads back what it made): this key made this signature over this request.
 
     The kind of the key decides the algorithm; a claim that names another one, or one we do not
     know, is refused (no algorithm confusion). Raises Refused(WRONG_SIGNATURE).
