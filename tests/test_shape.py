@@ -175,7 +175,7 @@ sys.addaudithook(hook)
 for name in {modules}:
     importlib.import_module(name)
 import threading
-print(repr([item for item in seen if "{root}" in item[1] or item[0] != "open"]))
+print(repr([item for item in seen if ("{root}" in item[1] and "site-packages" not in item[1]) or item[0] != "open"]))
 print(threading.active_count())
 """
 
