@@ -65,9 +65,10 @@ def ring(module: str) -> str:
     for prefix in ("node.storage", "node.federation.handlers", "node.federation", "node.web", "keys"):
         if module == prefix or module.startswith(prefix + "."):
             return prefix
-    if module in ("node", "node.owner", "node.moderate"):
-        return "plain" if module == "node" else "node.owner"
-    return "plain" if module.removeprefix("node.") in PLAIN else "top"
+    name = module.removeprefix("node.").partition(".")[0]
+    if name in OWNER:
+        return "node.owner"
+    return "plain" if module == "node" or name in PLAIN else "top"
 
 
 PLAIN = {
@@ -76,6 +77,9 @@ PLAIN = {
 }
 """What everything else stands on. The other files at the top of `node` are wiring and the shell: they may
 import everything, and nothing below imports them."""
+
+OWNER = {"owner", "moderate"}
+"""What the owner can do: above federation, below the doors."""
 
 MAY = {
     "keys": {"keys"},

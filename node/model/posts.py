@@ -1,0 +1,108 @@
+"""What the node keeps, shows and does next: posts with their verdicts, the owner, effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from node.model.actors import Actor
+from node.model.notes import Note
+from node.model.values import Iri, Trust, Verdict, Visibility
+
+
+@dataclass(frozen=True, slots=True)
+class Authorship:
+    """The verdict on a post, with everything a reader may want to know about it."""
+
+    verdict: Verdict
+    reason: str
+    """One plain sentence."""
+    key_id: Iri | None = None
+    key: str | None = None
+    """The Multikey, or `rsa:` and the SHA-256 of the SPKI in hex."""
+    key_since: datetime | None = None
+    key_trust: Trust | None = None
+    signed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A note as it is stored and shown: with its number, its author and its verdict."""
+
+    id: int
+    note: Note
+    author: Actor
+    visibility: Visibility
+    received_at: datetime
+    authorship: Authorship
+    own: bool = False
+    boosted_by: Actor | None = None
+    """Who brought it into the home timeline, when that is not its author."""
+    entry: int | None = None
+    """Its number in the home timeline, where a boost has one of its own: what the next page goes on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One version of a post, with what was known of who wrote it."""
+
+    written_at: datetime
+    content: str
+    summary: str
+    verdict: Verdict
+    reason: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What others did with a post, as far as this node has seen."""
+
+    likes: int = 0
+    boosts: int = 0
+    replies: int = 0
+    emojis: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The owner, as others see them."""
+
+    handle: str
+    name: str = ""
+    summary: str = ""
+    """Plain text; rendered to HTML when shown."""
+    approves_followers: bool = False
+    created_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    also_known_as: tuple[Iri, ...] = ()
+    moved_to: Iri | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A status as the owner writes it: plain text in."""
+
+    text: str
+    visibility: Visibility = Visibility.PUBLIC
+    in_reply_to: Iri | None = None
+    warning: str = ""
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Send this (composed, not yet signed) activity to these inboxes."""
+
+    activity: dict[str, object]
+    inboxes: tuple[Iri, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Say inside the process that something happened: (`note`, id), (`follow`, actor) …"""
+
+    kind: str
+    subject: str
+
+
+Effect = Deliver | Tell
