@@ -20,9 +20,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    true,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration. The node compares it with what the database says before it loads Alembic at all."""
 
 metadata = MetaData(
@@ -50,6 +52,14 @@ profile = Table(
     Column("also_known_as", JSON, nullable=False),
     Column("moved_to", Text),
     Column("password_hash", Text),
+    Column("fields", JSON),  # [[name, value as typed, when its link was seen to point back], …]
+    Column("avatar", Text),  # the file in the media directory
+    Column("header", Text),
+    Column("bot", Boolean, nullable=False, server_default=false()),
+    Column("discoverable", Boolean, nullable=False, server_default=true()),
+    Column("indexable", Boolean, nullable=False, server_default=false()),
+    Column("hides_collections", Boolean, nullable=False, server_default=false()),
+    Column("preferences", JSON),  # what the owner set for apps: default visibility, language, … by name
 )
 
 actors = Table(
@@ -138,6 +148,8 @@ notes = Table(
     Column("emojis", JSON),
     Column("poll", JSON),  # a question's options and counts, as last heard
     Column("quote", Text),  # the IRI of the note it quotes
+    Column("quote_state", Text),  # pending | accepted | rejected | revoked (FEP-044f)
+    Column("quote_stamp", Text),  # the IRI of the QuoteAuthorization
 )
 Index("ix_notes_author_id_id", notes.c.author_id, notes.c.id)
 Index("ix_notes_for_owner_id", notes.c.for_owner, notes.c.id)
@@ -185,6 +197,9 @@ follows = Table(
     Column("activity", Text, nullable=False),  # our Follow; only an answer to it counts
     Column("state", Text, nullable=False),  # pending | accepted | rejected
     Column("since", BigInteger, nullable=False),
+    Column("boosts", Boolean, nullable=False, server_default=true()),  # whether what they boost is shown
+    Column("notify", Boolean, nullable=False, server_default=false()),  # whether each post of theirs is announced
+    Column("languages", JSON),  # only these, if any are named
 )
 
 followers = Table(
@@ -264,6 +279,10 @@ tokens = Table(
     Column("label", Text, nullable=False),
     Column("scopes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False, server_default="user"),  # user | app: an app's own token is not the owner's
+    Column("app_id", BigInteger),
+    Column("grant", Text),  # the authorization code it was made for: used twice, its tokens go
+    Column("used_at", BigInteger),
 )
 
 reactions = Table(
@@ -315,6 +334,7 @@ mutes = Table(
     Column("actor", Text, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("until", BigInteger),
+    Column("notifications", Boolean, nullable=False, server_default=true()),  # muted too
 )
 
 standings = Table(
@@ -409,4 +429,212 @@ reports = Table(
     Column("about", JSON, nullable=False),
     Column("comment", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+)
+
+quote_grants = Table(
+    "quote_grants",
+    metadata,
+    # Who may quote which of the owner's notes: each row is a stamp we serve (FEP-044f).
+    Column("stamp", Text, primary_key=True),
+    Column("note", Text, nullable=False, index=True),  # the owner's, that is quoted
+    Column("quoting", Text, nullable=False, unique=True),  # the note that quotes it
+    Column("actor", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+# ── the client API ───────────────────────────────────────────────────────────────────────────
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("client_id", Text, nullable=False, unique=True),
+    Column("secret_hash", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("website", Text),
+    Column("redirect_uris", JSON, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    # Authorization codes, by their hash: good once, for a minute, for one app and one redirect.
+    Column("hash", Text, primary_key=True),
+    Column("app_id", BigInteger, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("redirect_uri", Text, nullable=False),
+    Column("challenge", Text),  # PKCE, S256
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # The owner's browsers, by the hash of their cookie.
+    Column("hash", Text, primary_key=True),
+    Column("agent", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+bookmarks = Table(
+    "bookmarks",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="CASCADE"), nullable=False, unique=True),
+)
+
+lists = Table(
+    "lists",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("title", Text, nullable=False),
+    Column("replies_policy", Text, nullable=False),  # followed | list | none
+    Column("exclusive", Boolean, nullable=False),
+)
+
+list_members = Table(
+    "list_members",
+    metadata,
+    Column("list_id", BigInteger, ForeignKey("lists.id", ondelete="CASCADE"), primary_key=True),
+    Column("actor", Text, primary_key=True),
+)
+
+filters = Table(
+    "filters",
+    metadata,
+    # Words and posts the owner wants hidden or behind a warning; apps and the API apply them.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("title", Text, nullable=False),
+    Column("contexts", JSON, nullable=False),  # home | notifications | public | thread | account
+    Column("action", Text, nullable=False),  # warn | hide | blur
+    Column("expires_at", BigInteger),
+)
+
+filter_keywords = Table(
+    "filter_keywords",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("filter_id", BigInteger, ForeignKey("filters.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("keyword", Text, nullable=False),
+    Column("whole_word", Boolean, nullable=False),
+)
+
+filter_statuses = Table(
+    "filter_statuses",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("filter_id", BigInteger, ForeignKey("filters.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+markers = Table(
+    "markers",
+    metadata,
+    # How far the owner has read, the same in all apps.
+    Column("timeline", Text, primary_key=True),  # home | notifications
+    Column("last_read_id", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+media = Table(
+    "media",
+    metadata,
+    # The owner's own files. Names are random; where they lie is known from here alone.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="SET NULL"), index=True),
+    Column("purpose", Text, nullable=False),  # post | avatar | header
+    Column("state", Text, nullable=False),  # processing | ready | failed
+    Column("kind", Text, nullable=False),  # image | gifv | video | audio
+    Column("media_type", Text, nullable=False),
+    Column("file", Text, unique=True),
+    Column("preview", Text, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("meta", JSON, nullable=False),  # width, height, duration …
+    Column("alt", Text, nullable=False),
+    Column("focus", JSON),
+    Column("blurhash", Text),
+    Column("digest", Text),  # digestMultibase of the file
+    Column("problem", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+remote_media = Table(
+    "remote_media",
+    metadata,
+    # Other people's pictures, fetched when first looked at; the least used go when the cache is full.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("url", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),  # attachment | avatar | header | emoji
+    Column("file", Text),  # null: not fetched, or evicted
+    Column("media_type", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("likeness", Text),  # perceptual hash of an avatar, hex
+    Column("used_at", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_at", BigInteger),  # after a failure: not before
+)
+Index("ix_remote_media_used_at", remote_media.c.used_at)
+
+scheduled = Table(
+    "scheduled",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("params", JSON, nullable=False),
+    Column("problem", Text),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    # One status for one Idempotency-Key, however often it is sent.
+    Column("key", Text, primary_key=True),  # hash of token and key
+    Column("note_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+push_subscriptions = Table(
+    "push_subscriptions",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("token", Text, nullable=False, unique=True),  # hash; a token has one subscription
+    Column("endpoint", Text, nullable=False),
+    Column("p256dh", Text, nullable=False),
+    Column("auth", Text, nullable=False),
+    Column("alerts", JSON, nullable=False),
+    Column("policy", Text, nullable=False),  # all | followed | follower | none
+    Column("standard", Boolean, nullable=False),  # aes128gcm (RFC 8291); else the draft's aesgcm
+    Column("created_at", BigInteger, nullable=False),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    # Direct posts, by the thread they belong to.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", Text, nullable=False, unique=True),
+    Column("last_note_id", BigInteger, nullable=False, index=True),
+    Column("people", JSON, nullable=False),
+    Column("unread", Boolean, nullable=False),
+)
+
+muted_threads = Table(
+    "muted_threads",
+    metadata,
+    Column("root", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+remarks = Table(
+    "remarks",
+    metadata,
+    # What the owner noted about an account, for the owner's eyes only.
+    Column("actor", Text, primary_key=True),
+    Column("comment", Text, nullable=False),
 )

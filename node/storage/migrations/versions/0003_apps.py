@@ -1,0 +1,236 @@
+"""The client API: apps, tokens, media, lists, filters, notifications of any app; and quotes."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "apps",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("website", sa.Text(), nullable=True),
+        sa.Column("redirect_uris", sa.JSON(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_apps")),
+        sa.UniqueConstraint("client_id", name=op.f("uq_apps_client_id")),
+    )
+    op.create_table(
+        "conversations",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.Text(), nullable=False),
+        sa.Column("last_note_id", sa.BigInteger(), nullable=False),
+        sa.Column("people", sa.JSON(), nullable=False),
+        sa.Column("unread", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
+        sa.UniqueConstraint("root", name=op.f("uq_conversations_root")),
+    )
+    op.create_index(op.f("ix_conversations_last_note_id"), "conversations", ["last_note_id"], unique=False)
+    op.create_table(
+        "filters",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("contexts", sa.JSON(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filters")),
+    )
+    op.create_table(
+        "grants",
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("app_id", sa.BigInteger(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("redirect_uri", sa.Text(), nullable=False),
+        sa.Column("challenge", sa.Text(), nullable=True),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("used_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_grants")),
+    )
+    op.create_table(
+        "idempotency",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("note_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_idempotency")),
+    )
+    op.create_table(
+        "lists",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("replies_policy", sa.Text(), nullable=False),
+        sa.Column("exclusive", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_lists")),
+    )
+    op.create_table(
+        "markers",
+        sa.Column("timeline", sa.Text(), nullable=False),
+        sa.Column("last_read_id", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("timeline", name=op.f("pk_markers")),
+    )
+    op.create_table(
+        "muted_threads",
+        sa.Column("root", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("root", name=op.f("pk_muted_threads")),
+    )
+    op.create_table(
+        "push_subscriptions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("p256dh", sa.Text(), nullable=False),
+        sa.Column("auth", sa.Text(), nullable=False),
+        sa.Column("alerts", sa.JSON(), nullable=False),
+        sa.Column("policy", sa.Text(), nullable=False),
+        sa.Column("standard", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_push_subscriptions")),
+        sa.UniqueConstraint("token", name=op.f("uq_push_subscriptions_token")),
+    )
+    op.create_table(
+        "quote_grants",
+        sa.Column("stamp", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("quoting", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("stamp", name=op.f("pk_quote_grants")),
+        sa.UniqueConstraint("quoting", name=op.f("uq_quote_grants_quoting")),
+    )
+    op.create_index(op.f("ix_quote_grants_note"), "quote_grants", ["note"], unique=False)
+    op.create_table(
+        "remarks",
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("actor", name=op.f("pk_remarks")),
+    )
+    op.create_table(
+        "remote_media",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("file", sa.Text(), nullable=True),
+        sa.Column("media_type", sa.Text(), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("likeness", sa.Text(), nullable=True),
+        sa.Column("used_at", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_remote_media")),
+        sa.UniqueConstraint("url", name=op.f("uq_remote_media_url")),
+    )
+    op.create_index("ix_remote_media_used_at", "remote_media", ["used_at"], unique=False)
+    op.create_table(
+        "scheduled",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("params", sa.JSON(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_scheduled")),
+    )
+    op.create_index(op.f("ix_scheduled_at"), "scheduled", ["at"], unique=False)
+    op.create_table(
+        "sessions",
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("agent", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_sessions")),
+    )
+    op.create_table(
+        "filter_keywords",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("filter_id", sa.BigInteger(), nullable=False),
+        sa.Column("keyword", sa.Text(), nullable=False),
+        sa.Column("whole_word", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["filter_id"], ["filters.id"], name=op.f("fk_filter_keywords_filter_id_filters"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_keywords")),
+    )
+    op.create_index(op.f("ix_filter_keywords_filter_id"), "filter_keywords", ["filter_id"], unique=False)
+    op.create_table(
+        "list_members",
+        sa.Column("list_id", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["list_id"], ["lists.id"], name=op.f("fk_list_members_list_id_lists"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("list_id", "actor", name=op.f("pk_list_members")),
+    )
+    op.create_table(
+        "bookmarks",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("note_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["note_id"], ["notes.id"], name=op.f("fk_bookmarks_note_id_notes"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bookmarks")),
+        sa.UniqueConstraint("note_id", name=op.f("uq_bookmarks_note_id")),
+    )
+    op.create_table(
+        "filter_statuses",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("filter_id", sa.BigInteger(), nullable=False),
+        sa.Column("note_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["filter_id"], ["filters.id"], name=op.f("fk_filter_statuses_filter_id_filters"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["note_id"], ["notes.id"], name=op.f("fk_filter_statuses_note_id_notes"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter_statuses")),
+    )
+    op.create_index(op.f("ix_filter_statuses_filter_id"), "filter_statuses", ["filter_id"], unique=False)
+    op.create_index(op.f("ix_filter_statuses_note_id"), "filter_statuses", ["note_id"], unique=False)
+    op.create_table(
+        "media",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("note_id", sa.BigInteger(), nullable=True),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("file", sa.Text(), nullable=True),
+        sa.Column("preview", sa.Text(), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("meta", sa.JSON(), nullable=False),
+        sa.Column("alt", sa.Text(), nullable=False),
+        sa.Column("focus", sa.JSON(), nullable=True),
+        sa.Column("blurhash", sa.Text(), nullable=True),
+        sa.Column("digest", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["note_id"], ["notes.id"], name=op.f("fk_media_note_id_notes"), ondelete="SET NULL"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_media")),
+        sa.UniqueConstraint("file", name=op.f("uq_media_file")),
+        sa.UniqueConstraint("preview", name=op.f("uq_media_preview")),
+    )
+    op.create_index(op.f("ix_media_note_id"), "media", ["note_id"], unique=False)
+    op.add_column("follows", sa.Column("boosts", sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.add_column("follows", sa.Column("notify", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("follows", sa.Column("languages", sa.JSON(), nullable=True))
+    op.add_column("mutes", sa.Column("notifications", sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.add_column("notes", sa.Column("quote_state", sa.Text(), nullable=True))
+    op.add_column("notes", sa.Column("quote_stamp", sa.Text(), nullable=True))
+    op.add_column("profile", sa.Column("fields", sa.JSON(), nullable=True))
+    op.add_column("profile", sa.Column("avatar", sa.Text(), nullable=True))
+    op.add_column("profile", sa.Column("header", sa.Text(), nullable=True))
+    op.add_column("profile", sa.Column("bot", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("profile", sa.Column("discoverable", sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.add_column("profile", sa.Column("indexable", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("profile", sa.Column("hides_collections", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("profile", sa.Column("preferences", sa.JSON(), nullable=True))
+    op.add_column("tokens", sa.Column("kind", sa.Text(), server_default="user", nullable=False))
+    op.add_column("tokens", sa.Column("app_id", sa.BigInteger(), nullable=True))
+    op.add_column("tokens", sa.Column("grant", sa.Text(), nullable=True))
+    op.add_column("tokens", sa.Column("used_at", sa.BigInteger(), nullable=True))
