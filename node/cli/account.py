@@ -1,0 +1,72 @@
+"""Commands about the owner's account: profile, alias, move, token, password."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from node.cli.base import cli, go, node_options, yes_option
+from node.lazily import when_used
+
+if TYPE_CHECKING:
+    from node.commands import account as commands
+else:
+    commands = when_used("node.commands.account")
+
+
+@cli.command(short_help="See or change what others see of you.")
+@click.option("--name", metavar="TEXT", help="Display name.")
+@click.option("--bio", metavar="TEXT", help="A few words about you; plain text.")
+@click.option("--approve-followers/--open", "approves", default=None, help="Whether followers wait for your yes.")
+@node_options
+def profile(data: Path, passphrase_file: Path | None, name: str | None, bio: str | None, approves: bool | None) -> None:
+    """Without an option: show it. With one: change it, and tell those who follow you."""
+    go(commands.profile(data, passphrase_file, name, bio, approves))
+
+
+@cli.group(short_help="Other accounts of yours.")
+def alias() -> None:
+    """Other accounts of yours, named in your profile: an account that moves here must be one of them."""
+
+
+@alias.command("add")
+@click.argument("account", metavar="HANDLE|URL")
+@node_options
+def alias_add(data: Path, passphrase_file: Path | None, account: str) -> None:
+    """Name another account as yours."""
+    go(commands.add_alias(data, passphrase_file, account))
+
+
+@cli.command(short_help="Go on as another account, with your followers.")
+@click.argument("target", metavar="HANDLE|URL")
+@yes_option
+@node_options
+def move(data: Path, passphrase_file: Path | None, target: str, yes: bool) -> None:
+    """Send your followers to another account of yours. It must name this one as its own first.
+
+    \b
+    cuicui alias add @ada@old.example    (on the new node)
+    cuicui move @ada@new.example         (on the old one)
+    """
+    go(commands.move(data, passphrase_file, target, lambda question: yes or click.confirm(question, err=True)))
+
+
+@cli.command(short_help="Print a bearer token of the owner for the client API.")
+@node_options
+def token(data: Path, passphrase_file: Path | None) -> None:
+    """Print a new bearer token, and nothing else. It is shown once; only its hash is kept."""
+    go(commands.token(data, passphrase_file))
+
+
+@cli.command(short_help="Set the owner's password, from standard input.")
+@node_options
+def password(data: Path, passphrase_file: Path | None) -> None:
+    """Set the password with which the owner logs in; it is the first line of standard input."""
+    if sys.stdin.isatty():
+        line = click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        line = sys.stdin.readline().rstrip("\r\n")
+    go(commands.password(data, passphrase_file, line))

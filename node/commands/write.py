@@ -1,0 +1,79 @@
+"""Commands that write: post, delete, edit, history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from node import printing as show_
+from node import running, text
+from node.commands.shared import find, not_running
+from node.model import Draft, Visibility
+from node.opening import opened
+from node.printing import as_json as print_json
+from node.printing import out, say
+
+
+async def post(
+    data: Path,
+    passphrase_file: Path | None,
+    words: str,
+    reply_to: str | None,
+    visibility: str | None,
+    warning: str,
+    language: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    async with opened(data, passphrase_file) as node:
+        text.check_length(words, warning)
+        parent = await find(node, reply_to) if reply_to is not None else None
+        # An answer to what few may read is not for everybody unless its author says so.
+        default = parent.visibility if parent is not None else Visibility.PUBLIC
+        draft = Draft(
+            words,
+            visibility=Visibility(visibility) if visibility else default,
+            in_reply_to=parent.note.iri if parent is not None else None,
+            warning=warning,
+            language=language,
+        )
+        posted = await node.owner.post(draft)
+    if as_json:
+        print_json({**show_.post_json(posted.post), "inboxes": posted.inboxes, "unknown": list(posted.unknown)})
+    else:
+        out(posted.post.note.url or posted.post.note.iri)
+    for handle in posted.unknown:
+        say(f"{handle} could not be found and stays plain text")
+    if posted.inboxes == 0:
+        say("posted; nobody has to be told")
+        return
+    to = "1 inbox" if posted.inboxes == 1 else f"{posted.inboxes} inboxes"
+    if running.is_running(data):
+        say(f"posted; it goes out to {to}")
+    else:
+        not_running(data, f"posted; it goes out to {to} when the node runs")
+
+
+async def delete(data: Path, passphrase_file: Path | None, which: str) -> None:
+    async with opened(data, passphrase_file) as node:
+        found = await find(node, which)
+        await node.owner.delete(found.note.iri)
+    say(f"deleted {found.note.url or found.note.iri}; its readers are told")
+
+
+async def edit(data: Path, passphrase_file: Path | None, which: str, words: str, warning: str | None) -> None:
+    async with opened(data, passphrase_file) as node:
+        found = await find(node, which)
+        posted = await node.owner.edit(found.note.iri, words, warning)
+    out(posted.post.note.url or posted.post.note.iri)
+    for handle in posted.unknown:
+        say(f"{handle} could not be found and stays plain text")
+    say("edited; its readers are told, and the version before stays: cuicui history")
+
+
+async def history(data: Path, passphrase_file: Path | None, which: str, *, as_json: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        versions = await node.owner.history((await find(node, which)).note.iri)
+    if as_json:
+        print_json([show_.revision_json(version) for version in versions])
+    else:
+        out("\n\n".join(show_.revision_words(version) for version in versions))
