@@ -1,37 +1,29 @@
-"""What the owner can do, each thing once: every door (page, client API, command line) comes through here."""
+"""What the owner can do, each thing once: every door (page, client API, command line) comes through here.
+
+Writing and reading are in this file; befriend.py and account.py hold the rest of the facade, `interact` and
+`moderate` what is done with posts and about others.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from node import text
+from node.account import Account
+from node.befriend import Befriending
 from node.errors import CuicuiError, NotAllowed, NotFound
-from node.events import Events
-from node.federation import compose, parse
-from node.federation.actors import Actors
-from node.federation.lookup import parse_handle
-from node.federation.outbox import Outbox, recipients
-from node.federation.own import OwnDocuments
-from node.ids import Ids, Snowflake
-from node.keyring import OwnKeys
+from node.federation import compose
+from node.federation.outbox import recipients
 from node.model import (
     PUBLIC,
-    Actor,
     Authorship,
-    Clock,
     Draft,
-    Follow,
     Iri,
-    KeyState,
-    KnownKey,
     Mention,
     Note,
     Post,
-    Profile,
     Revision,
     Tell,
     Trust,
@@ -41,24 +33,15 @@ from node.model import (
 from node.storage import (
     activities,
     blocks,
-    lookalikes,
     notes,
-    profile,
     reactions,
-    relations,
     revisions,
     timelines,
-    tokens,
 )
 from node.storage import actors as stored
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
-from node.storage.queue import Job
-from node.storage.relations import Relation, State
-from node.storage.store import Store
 from node.text import MentionTarget
-
-SCOPES = "read write follow push"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +53,10 @@ class Posted:
     unknown: tuple[str, ...]
 
 
-class Owner:
+class Owner(Befriending, Account):
     """The owner of this node, acting."""
 
-    def __init__(
-        self,
-        store: Store,
-        actors: Actors,
-        outbox: Outbox,
-        documents: OwnDocuments,
-        events: Events,
-        keys: OwnKeys,
-        *,
-        ids: Ids,
-        snowflake: Snowflake,
-        clock: Clock,
-        sign_private_posts: bool = True,
-    ) -> None:
-        self._store = store
-        self._actors = actors
-        self._outbox = outbox
-        self._documents = documents
-        self._events = events
-        self._keys = keys
-        self._ids = ids
-        self._snowflake = snowflake
-        self._clock = clock
-        self._sign_private_posts = sign_private_posts
-
-    # ── write ────────────────────────────────────────────────────────────────────────────────
+    # ── write ───────────────────────────────────────────────────────────────────────────────
 
     async def post(self, draft: Draft) -> Posted:
         """Publish a status: counted, rendered, signed, stored and owed to its readers, or nothing at all.
@@ -296,81 +254,7 @@ class Owner:
             await activities.forget_content(tx, iri, by=self._ids.actor, but=Iri(str(sealed.document["id"])))
         self._done(jobs, Tell("delete", str(post.id)))
 
-    # ── follow ───────────────────────────────────────────────────────────────────────────────
-
-    async def follow(self, whom: str) -> Relation:
-        """Ask somebody (a handle or an address) to be followed. Raises NotAllowed, Unreachable."""
-        target = (await self._actors.resolve(whom)).actor
-        if target.iri == self._ids.actor:
-            raise NotAllowed("that is you")
-        if (await self._actors.circle.blocks()).covers(target.iri):
-            raise NotAllowed(f"you block {whom}", hint=f"take that back first: cuicui unblock {whom}")
-        now = self._clock()
-        async with self._store.write() as tx:
-            before = await relations.follow_of(tx, target.iri)
-            if before is not None and before.state is State.ACCEPTED:
-                return before
-            wanted = Follow(self._ids.activity(self._snowflake.mint(now)), self._ids.actor, target.iri)
-            await relations.start_follow(tx, target.iri, wanted.id, now)
-            await lookalikes.settle(tx, self._ids.actor)
-            sealed = self._outbox.seal(compose.follow(wanted))
-            jobs = await self._outbox.submit(tx, sealed, [target.inbox], now)
-        self._done(jobs, Tell("following", target.iri))
-        return Relation(target.iri, wanted.id, State.PENDING, now)
-
-    async def unfollow(self, whom: str) -> Iri:
-        """Stop following; what they wrote leaves the home timeline. Works also when their server is gone."""
-        target = await self._known(whom)
-        now = self._clock()
-        async with self._store.write() as tx:
-            before = await relations.follow_of(tx, target.iri)
-            if before is None:
-                raise NotFound(f"you do not follow {whom}", hint="see whom you follow: cuicui following")
-            undone = Follow(before.activity, self._ids.actor, target.iri)
-            undo = compose.undo_follow(self._ids.activity(self._snowflake.mint(now)), undone)
-            await relations.end_follow(tx, target.iri)
-            await timelines.leave_home(tx, target.iri)
-            await lookalikes.settle(tx, self._ids.actor)
-            jobs = await self._outbox.submit(tx, self._outbox.seal(undo), [target.inbox], now)
-        self._done(jobs, Tell("unfollowing", target.iri))
-        return target.iri
-
-    async def accept(self, whom: str) -> Iri:
-        """Let somebody follow who asked."""
-        return await self._answer(whom, yes=True)
-
-    async def reject(self, whom: str) -> Iri:
-        """Say no to somebody who asked, or remove a follower."""
-        return await self._answer(whom, yes=False)
-
-    async def _answer(self, whom: str, *, yes: bool) -> Iri:
-        target = await self._known(whom)
-        now = self._clock()
-        async with self._store.write() as tx:
-            asked = await relations.follower(tx, target.iri)
-            if asked is None or (yes and asked.state is State.ACCEPTED):
-                raise NotFound(f"{whom} has not asked to follow you", hint="see who has: cuicui followers --requests")
-            follow = Follow(asked.activity, target.iri, self._ids.actor)
-            answer = (compose.accept if yes else compose.reject)(self._ids.activity(self._snowflake.mint(now)), follow)
-            if yes:
-                await relations.put_follower(tx, target.iri, asked.activity, State.ACCEPTED, now)
-                await blocks.stand(tx, [target.iri], blocks.Standing.ALLOWED, now)
-            else:
-                await relations.drop_follower(tx, target.iri)
-            jobs = await self._outbox.submit(tx, self._outbox.seal(answer), [target.inbox], now)
-        self._done(jobs, Tell("follow" if yes else "unfollow", target.iri))
-        return target.iri
-
-    async def _known(self, whom: str) -> Actor:
-        """Somebody we have met; their server is asked only if we have not."""
-        async with self._store.read() as tx:
-            found = await stored.get(tx, Iri(whom))
-            handle = parse_handle(whom)
-            if found is None and handle is not None:
-                found = await stored.find_handle(tx, handle.name, handle.host)
-        return (found or await self._actors.resolve(whom)).actor
-
-    # ── read ─────────────────────────────────────────────────────────────────────────────────
+    # ── read ────────────────────────────────────────────────────────────────────────────────
 
     async def timeline(
         self, *, before: int | None = None, after: int | None = None, limit: int = 20, mentions: bool = False
@@ -386,129 +270,6 @@ class Owner:
             if name.isascii() and name.isdigit() and len(name) <= 19:
                 return await notes.get_by_id(tx, int(name))
             return await notes.get_by_url(tx, name)
-
-    async def following(self) -> list[Relation]:
-        async with self._store.read() as tx:
-            return await relations.list_follows(tx, state=None)
-
-    async def followers(self, *, requests: bool = False) -> list[Relation]:
-        async with self._store.read() as tx:
-            return await relations.list_followers(tx, State.PENDING if requests else State.ACCEPTED)
-
-    async def people(self, iris: Sequence[Iri]) -> dict[Iri, KnownActor]:
-        """What is known of these accounts."""
-        async with self._store.read() as tx:
-            return await stored.many(tx, iris)
-
-    async def profile(self) -> Profile:
-        return await self._documents.profile()
-
-    # ── keys ─────────────────────────────────────────────────────────────────────────────────
-
-    async def keys_of(self, whom: str) -> tuple[KnownActor, tuple[KnownKey, ...]]:
-        """An account and every key we know of it."""
-        actor = await self._actors.resolve(whom)
-        async with self._store.read() as tx:
-            return actor, await stored.keys_of(tx, actor.actor.iri)
-
-    async def trust_keys(self, whom: str) -> list[KnownKey]:
-        """The owner's word: the keys this account shows now are right, and have been compared.
-
-        Returns the keys that are pinned by it.
-        """
-        actor, keys = await self.keys_of(whom)
-        listed = [key for key in keys if key.state is not KeyState.RETIRED]
-        if not listed:
-            raise NotFound(f"{whom} shows no key")
-        replaced = {key.kind for key in listed if key.state is KeyState.CHANGED}
-        accepted = [key for key in listed if key.state is KeyState.CHANGED or key.kind not in replaced]
-        old = [key.material for key in listed if key not in accepted]
-        async with self._store.write() as tx:
-            await stored.set_key_state(
-                tx, actor.actor.iri, [key.material for key in accepted], KeyState.PINNED, Trust.COMPARED
-            )
-            await stored.set_key_state(tx, actor.actor.iri, old, KeyState.RETIRED)
-        self._actors.forget_cached()
-        return accepted
-
-    # ── the owner's account ──────────────────────────────────────────────────────────────────
-
-    async def change_profile(
-        self,
-        *,
-        name: str | None = None,
-        summary: str | None = None,
-        approves_followers: bool | None = None,
-        also_known_as: tuple[Iri, ...] | None = None,
-        moved_to: Iri | None = None,
-    ) -> Profile:
-        """Change what others see, and tell those who follow and are followed (Update of the actor)."""
-        given = {
-            "name": name,
-            "summary": summary,
-            "approves_followers": approves_followers,
-            "also_known_as": also_known_as,
-            "moved_to": moved_to,
-        }
-        changed = replace(await self.profile(), **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
-        now = self._clock()
-        document = self._outbox.prove(
-            compose.actor(
-                changed,
-                self._ids,
-                transport_pem=self._keys.transport.public.pem,
-                multikeys=[self._keys.identity.public.multikey],
-            ),
-            now,
-        )
-        update = self._outbox.prove(compose.update_actor(document.document, now), now)
-        async with self._store.write() as tx:
-            await profile.save(tx, changed)
-            own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
-            shown = parse.actor(document.document)  # type: ignore[arg-type]
-            await stored.put(tx, shown, id=own.id, at=now, document=None)
-            await lookalikes.settle(tx, self._ids.actor)
-            inboxes = [*await relations.follower_inboxes(tx), *await relations.followed_inboxes(tx)]
-            jobs = await self._outbox.submit(tx, update, inboxes, now)
-        self._documents.forget_cached()
-        self._done(jobs, Tell("profile", self._ids.actor))
-        return changed
-
-    async def move(self, to: str) -> Iri:
-        """Go on as another account, which must name this one as its own; followers' servers follow there.
-
-        Raises NotAllowed when it does not. What was written here stays here.
-        """
-        target = (await self._actors.refresh((await self._actors.resolve(to)).actor.iri)).actor
-        if target.iri == self._ids.actor:
-            raise NotAllowed("that is this account itself")
-        if self._ids.actor not in target.also_known_as:
-            raise NotAllowed(
-                f"{target.handle} does not name {self._ids.actor} as an account of its own",
-                hint="name it there first (on a cuicui node: cuicui alias add), then try again",
-            )
-        await self.change_profile(moved_to=target.iri)
-        now = self._clock()
-        moved = compose.move(self._ids.activity(self._snowflake.mint(now)), target.iri, self._ids)
-        async with self._store.write() as tx:
-            inboxes = await relations.follower_inboxes(tx)
-            jobs = await self._outbox.submit(tx, self._outbox.prove(moved, now), inboxes, now)
-        self._done(jobs, Tell("profile", self._ids.actor))
-        return target.iri
-
-    async def new_token(self, label: str) -> str:
-        """A bearer token for the client API. It is shown once; its hash is kept."""
-        token = secrets.token_urlsafe(32)
-        async with self._store.write() as tx:
-            await tokens.add(tx, token, label=label, scopes=SCOPES, at=self._clock())
-        return token
-
-    def _done(self, jobs: Sequence[Job], *tells: Tell) -> None:
-        """After the commit."""
-        if any(tell.kind in ("following", "unfollowing", "profile") for tell in tells):
-            self._actors.forget_cached()  # whom nobody may resemble has changed, and who does
-        self._outbox.offer(jobs)
-        self._events.publish(tells)
 
 
 def _told(mentions: tuple[Mention, ...], parent: Post | None) -> tuple[Mention, ...]:

@@ -1,0 +1,133 @@
+"""What the owner does with the account itself: profile, move, tokens, and trust in other accounts' keys."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+from node.acting import Acting
+from node.errors import NotAllowed, NotFound
+from node.federation import compose, parse
+from node.model import (
+    Iri,
+    KeyState,
+    KnownKey,
+    Profile,
+    Tell,
+    Trust,
+)
+from node.storage import actors as stored
+from node.storage import (
+    lookalikes,
+    profile,
+    relations,
+    tokens,
+)
+from node.storage.actors import KnownActor
+
+SCOPES = "read write follow push"
+
+
+class Account(Acting):
+    """The owner of this node, about themselves."""
+
+    async def profile(self) -> Profile:
+        return await self._documents.profile()
+
+    async def change_profile(
+        self,
+        *,
+        name: str | None = None,
+        summary: str | None = None,
+        approves_followers: bool | None = None,
+        also_known_as: tuple[Iri, ...] | None = None,
+        moved_to: Iri | None = None,
+    ) -> Profile:
+        """Change what others see, and tell those who follow and are followed (Update of the actor)."""
+        given = {
+            "name": name,
+            "summary": summary,
+            "approves_followers": approves_followers,
+            "also_known_as": also_known_as,
+            "moved_to": moved_to,
+        }
+        changed = replace(await self.profile(), **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        now = self._clock()
+        document = self._outbox.prove(
+            compose.actor(
+                changed,
+                self._ids,
+                transport_pem=self._keys.transport.public.pem,
+                multikeys=[self._keys.identity.public.multikey],
+            ),
+            now,
+        )
+        update = self._outbox.prove(compose.update_actor(document.document, now), now)
+        async with self._store.write() as tx:
+            await profile.save(tx, changed)
+            own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
+            shown = parse.actor(document.document)  # type: ignore[arg-type]
+            await stored.put(tx, shown, id=own.id, at=now, document=None)
+            await lookalikes.settle(tx, self._ids.actor)
+            inboxes = [*await relations.follower_inboxes(tx), *await relations.followed_inboxes(tx)]
+            jobs = await self._outbox.submit(tx, update, inboxes, now)
+        self._documents.forget_cached()
+        self._done(jobs, Tell("profile", self._ids.actor))
+        return changed
+
+    async def move(self, to: str) -> Iri:
+        """Go on as another account, which must name this one as its own; followers' servers follow there.
+
+        Raises NotAllowed when it does not. What was written here stays here.
+        """
+        target = (await self._actors.refresh((await self._actors.resolve(to)).actor.iri)).actor
+        if target.iri == self._ids.actor:
+            raise NotAllowed("that is this account itself")
+        if self._ids.actor not in target.also_known_as:
+            raise NotAllowed(
+                f"{target.handle} does not name {self._ids.actor} as an account of its own",
+                hint="name it there first (on a cuicui node: cuicui alias add), then try again",
+            )
+        await self.change_profile(moved_to=target.iri)
+        now = self._clock()
+        moved = compose.move(self._ids.activity(self._snowflake.mint(now)), target.iri, self._ids)
+        async with self._store.write() as tx:
+            inboxes = await relations.follower_inboxes(tx)
+            jobs = await self._outbox.submit(tx, self._outbox.prove(moved, now), inboxes, now)
+        self._done(jobs, Tell("profile", self._ids.actor))
+        return target.iri
+
+    async def new_token(self, label: str) -> str:
+        """A bearer token for the client API. It is shown once; its hash is kept."""
+        token = secrets.token_urlsafe(32)
+        async with self._store.write() as tx:
+            await tokens.add(tx, token, label=label, scopes=SCOPES, at=self._clock())
+        return token
+
+    # ── keys ────────────────────────────────────────────────────────────────────────────────
+
+    async def keys_of(self, whom: str) -> tuple[KnownActor, tuple[KnownKey, ...]]:
+        """An account and every key we know of it."""
+        actor = await self._actors.resolve(whom)
+        async with self._store.read() as tx:
+            return actor, await stored.keys_of(tx, actor.actor.iri)
+
+    async def trust_keys(self, whom: str) -> list[KnownKey]:
+        """The owner's word: the keys this account shows now are right, and have been compared.
+
+        Returns the keys that are pinned by it.
+        """
+        actor, keys = await self.keys_of(whom)
+        listed = [key for key in keys if key.state is not KeyState.RETIRED]
+        if not listed:
+            raise NotFound(f"{whom} shows no key")
+        replaced = {key.kind for key in listed if key.state is KeyState.CHANGED}
+        accepted = [key for key in listed if key.state is KeyState.CHANGED or key.kind not in replaced]
+        old = [key.material for key in listed if key not in accepted]
+        async with self._store.write() as tx:
+            await stored.set_key_state(
+                tx, actor.actor.iri, [key.material for key in accepted], KeyState.PINNED, Trust.COMPARED
+            )
+            await stored.set_key_state(tx, actor.actor.iri, old, KeyState.RETIRED)
+        self._actors.forget_cached()
+        return accepted
