@@ -183,6 +183,49 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Vote:
+    """An answer to a poll: a Create of notes that are nothing but a choice. Never a post."""
+
+    id: Iri
+    actor: Iri
+    question: Iri
+    choices: tuple[str, ...]
+    notes: tuple[Iri, ...]
+    """The ids of the notes that carried it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRequest:
+    """`actor` wants to quote `object` in `instrument` (FEP-044f)."""
+
+    id: Iri
+    actor: Iri
+    object: Iri
+    instrument: Iri
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptQuote:
+    """Yes to a QuoteRequest: `stamp` is the QuoteAuthorization. `instrument` when the request is embedded."""
+
+    id: Iri
+    actor: Iri
+    request: Iri | None
+    instrument: Iri | None
+    stamp: Iri
+
+
+@dataclass(frozen=True, slots=True)
+class RejectQuote:
+    """No to a QuoteRequest."""
+
+    id: Iri
+    actor: Iri
+    request: Iri | None
+    instrument: Iri | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """An activity of a type we accept and do nothing with. `type` is kept for the log and the counters."""
 
@@ -209,5 +252,9 @@ Activity = (
     | Move
     | Block
     | Flag
+    | Vote
+    | QuoteRequest
+    | AcceptQuote
+    | RejectQuote
     | Ignored
 )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from node.model.actors import Actor
-from node.model.notes import Note
+from node.model.notes import Note, QuotePolicy, QuoteState
 from node.model.values import Iri, Trust, Verdict, Visibility
 
 
@@ -40,6 +40,8 @@ class Post:
     """Who brought it into the home timeline, when that is not its author."""
     entry: int | None = None
     """Its number in the home timeline, where a boost has one of its own: what the next page goes on from."""
+    quote_state: QuoteState | None = None
+    """Of a post that quotes one: whether the quoted author let it. Only then is it shown as more than a link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,15 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class PollDraft:
+    """A poll as the owner asks it; `lasts` from the moment it is published."""
+
+    choices: tuple[str, ...]
+    multiple: bool = False
+    lasts: timedelta = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A status as the owner writes it: plain text in."""
 
@@ -87,6 +98,11 @@ class Draft:
     in_reply_to: Iri | None = None
     warning: str = ""
     language: str | None = None
+    poll: PollDraft | None = None
+    quote: Iri | None = None
+    """The post that it quotes: its id, its address, or its number here."""
+    quote_policy: QuotePolicy | None = None
+    """Who may quote it; None for what the settings say."""
 
 
 @dataclass(frozen=True, slots=True)

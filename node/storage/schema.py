@@ -150,6 +150,7 @@ notes = Table(
     Column("quote", Text),  # the IRI of the note it quotes
     Column("quote_state", Text),  # pending | accepted | rejected | revoked (FEP-044f)
     Column("quote_stamp", Text),  # the IRI of the QuoteAuthorization
+    Column("quote_policy", Text),  # public | followers | nobody: who may quote it, as its author says
 )
 Index("ix_notes_author_id_id", notes.c.author_id, notes.c.id)
 Index("ix_notes_for_owner_id", notes.c.for_owner, notes.c.id)
@@ -296,6 +297,7 @@ reactions = Table(
     Column("content", Text, nullable=False),  # the emoji, or empty
     Column("activity", Text, nullable=False, unique=True),
     Column("at", BigInteger, nullable=False),
+    Column("url", Text),  # the picture of a custom emoji
     UniqueConstraint("note", "actor", "kind", "content"),
 )
 Index("ix_reactions_note_kind", reactions.c.note, reactions.c.kind)
@@ -437,10 +439,11 @@ quote_grants = Table(
     # Who may quote which of the owner's notes: each row is a stamp we serve (FEP-044f).
     Column("stamp", Text, primary_key=True),
     Column("note", Text, nullable=False, index=True),  # the owner's, that is quoted
-    Column("quoting", Text, nullable=False, unique=True),  # the note that quotes it
-    Column("actor", Text, nullable=False),
+    Column("quoting", Text, nullable=False),  # the note that quotes it
+    Column("actor", Text, nullable=False),  # who asked: a neighbour's word takes nobody's place
     Column("at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    UniqueConstraint("note", "quoting", "actor"),
 )
 
 # ── the client API ───────────────────────────────────────────────────────────────────────────

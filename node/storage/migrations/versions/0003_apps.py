@@ -106,7 +106,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("stamp", name=op.f("pk_quote_grants")),
-        sa.UniqueConstraint("quoting", name=op.f("uq_quote_grants_quoting")),
+        sa.UniqueConstraint("note", "quoting", "actor", name=op.f("uq_quote_grants_note_quoting_actor")),
     )
     op.create_index(op.f("ix_quote_grants_note"), "quote_grants", ["note"], unique=False)
     op.create_table(
@@ -222,6 +222,7 @@ def upgrade() -> None:
     op.add_column("mutes", sa.Column("notifications", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("notes", sa.Column("quote_state", sa.Text(), nullable=True))
     op.add_column("notes", sa.Column("quote_stamp", sa.Text(), nullable=True))
+    op.add_column("notes", sa.Column("quote_policy", sa.Text(), nullable=True))
     op.add_column("profile", sa.Column("fields", sa.JSON(), nullable=True))
     op.add_column("profile", sa.Column("avatar", sa.Text(), nullable=True))
     op.add_column("profile", sa.Column("header", sa.Text(), nullable=True))
@@ -230,6 +231,7 @@ def upgrade() -> None:
     op.add_column("profile", sa.Column("indexable", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("profile", sa.Column("hides_collections", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("profile", sa.Column("preferences", sa.JSON(), nullable=True))
+    op.add_column("reactions", sa.Column("url", sa.Text(), nullable=True))
     op.add_column("tokens", sa.Column("kind", sa.Text(), server_default="user", nullable=False))
     op.add_column("tokens", sa.Column("app_id", sa.BigInteger(), nullable=True))
     op.add_column("tokens", sa.Column("grant", sa.Text(), nullable=True))
