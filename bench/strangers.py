@@ -181,7 +181,7 @@ def signed(author: Author, inbox: str, body: bytes) -> bytes:
 
 def settings(data: Path, port: int) -> Settings:
     address = f"127.0.0.1:{port}"
-    return Settings.model_validate(
+    return Settings.of(
         {"data": data, "base_url": f"http://{address}", "listen": address, "allow_networks": "127.0.0.0/8"}
     )
 

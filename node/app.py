@@ -16,6 +16,7 @@ from aiohttp.abc import AbstractResolver
 from keys.passphrase import Passphrase
 from node import __version__, keyring
 from node import web as pages_for_people
+from node.door import Door
 from node.errors import StartError
 from node.events import Events
 from node.federation import endpoints
@@ -135,7 +136,7 @@ def _wired(
     worker: str | None,
     resolver: AbstractResolver | None,
 ) -> Node:
-    if "base_url" in settings.model_fields_set and settings.base_url != base_url:
+    if "base_url" in settings.given and settings.base_url != base_url:
         raise StartError(
             f"this node was made for {base_url}, and the settings say {settings.base_url}",
             hint="an address is part of every id and cannot change; make another node, and move there",
@@ -281,7 +282,8 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
     """
     settings = node.settings
     app = site(node)
-    # The keep-alive timer also runs before the first request: a connection that says nothing is closed by it.
+    door = Door()
+    app.middlewares.insert(0, door.middleware)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=30.0, shutdown_timeout=5.0)
     await runner.setup()
     workers = Workers(
@@ -295,13 +297,14 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
     )
     try:
         try:
-            await web.TCPSite(runner, settings.listen_host, settings.listen_port, backlog=1024).start()
+            server = await door.listen(runner, settings.listen_host, settings.listen_port)
         except OSError as error:
             raise _cannot_listen(settings, error) from None
         workers.start()
         try:
             yield workers
         finally:
+            server.close()
             await runner.cleanup()  # no new request; then what was accepted is written, and what is owed is sent
             await node.inbox.drain()
             await workers.stop()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from node.errors import BadSettings
 
@@ -20,79 +19,178 @@ PREFIX = "CUICUI_"
 NOT_SETTINGS = frozenset({"CUICUI_PASSPHRASE", "CUICUI_PASSPHRASE_FILE", "CUICUI_PASSWORD", "CUICUI_DATA"})
 """Variables of ours that are read elsewhere, and never from the file."""
 
+Network: TypeAlias = IPv4Network | IPv6Network
 
-def _split(value: object) -> object:
-    """Lists come from the environment as text with commas."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
+
+# ── what a value may be: each returns it in its own type, or raises ValueError("must be …") ──
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")
     return value
 
 
-def _network(value: object) -> object:
-    return ip_network(value) if isinstance(value, str) else value
+def _text_or_nothing(value: object) -> str | None:
+    return None if value is None else _text(value)
 
 
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)]
+def _path(value: object) -> Path:
+    if not isinstance(value, str | Path):
+        raise ValueError("must be a path")
+    return Path(value)
 
 
-class Settings(BaseModel):
-    """How the node runs. Every field has a default that is right for one person trying it on one machine."""
+_WORDS_FOR = {True: ("true", "yes", "on", "1"), False: ("false", "no", "off", "0")}
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data: Path = Field(
-        description="directory with the database, the keys and the settings file", examples=["/var/lib/cuicui"]
-    )
-    base_url: str = Field(
-        "http://127.0.0.1:8140",
-        description="public address of the node, as others reach it; it is part of every id and cannot change later",
-        examples=["https://alice.example"],
-    )
-    listen: str = Field(
-        "127.0.0.1:8140", description="address and port to listen on", examples=["127.0.0.1:8140", "[::1]:8140"]
-    )
-    database_url: str | None = Field(
-        None,
-        description="the database, if it is not DATA/cuicui.db",
-        examples=["postgresql://cuicui@localhost/cuicui"],
-    )
-    allow_networks: Annotated[tuple[Network, ...], BeforeValidator(_split)] = Field(
-        (),
-        description="non-public networks the node may dial, also by plain http (CIDRs)",
-        examples=["127.0.0.0/8,::1/128"],
-    )
-    sign_private_posts: bool = Field(
-        True, description="put a proof on followers-only and direct posts too", examples=["false"]
-    )
-    deliveries_at_once: int = Field(
-        192, ge=1, le=2000, description="deliveries under way at one time, all hosts together", examples=["64"]
-    )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="the least that is logged", examples=["warning"]
-    )
-    log_format: Literal["text", "json"] = Field("text", description="how log lines are written", examples=["json"])
-
-    @field_validator("base_url")
-    @classmethod
-    def _base_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            port_is_fine = parts.port is None or parts.port > 0
-        except ValueError:
-            raise ValueError("is not a URL") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
-            raise ValueError("must be an http or https URL with a host")
-        if parts.query or parts.fragment or parts.username or parts.path not in ("", "/"):
-            raise ValueError("must be scheme and host only, without a path, query or user")
-        return f"{parts.scheme}://{parts.netloc.lower()}"
-
-    @field_validator("listen")
-    @classmethod
-    def _listen(cls, value: str) -> str:
-        host, separator, port = value.rpartition(":")
-        if not separator or not host or not (port.isascii() and port.isdigit() and int(port) <= 65535):
-            raise ValueError("must be HOST:PORT")
+def _yes_or_no(value: object) -> bool:
+    if isinstance(value, bool):
         return value
+    for meaning, words in _WORDS_FOR.items():
+        if str(value).lower() in words:
+            return meaning
+    raise ValueError("must be true or false")
+
+
+def _whole(least: int, most: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value[:20])
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return value
+
+    return read
+
+
+def _one_of(*words: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of: {', '.join(words)}")
+        return str(value)
+
+    return read
+
+
+def _networks(value: object) -> tuple[Network, ...]:
+    """A list; from the environment as text with commas."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be a list of networks")
+    found: list[Network] = []
+    for one in value:
+        if not isinstance(one, str | IPv4Network | IPv6Network):
+            raise ValueError("must be a list of networks, each as text")
+        try:
+            found.append(ip_network(one))
+        except ValueError:
+            raise ValueError(f"names something that is not a network: {one}") from None
+    return tuple(found)
+
+
+def _base_url(value: object) -> str:
+    try:
+        parts = urlsplit(_text(value))
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port_is_fine:
+        raise ValueError("must be an http or https URL with a host")
+    if parts.query or parts.fragment or parts.username or parts.path not in ("", "/"):
+        raise ValueError("must be scheme and host only, without a path, query or user")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _listen(value: object) -> str:
+    host, separator, port = _text(value).rpartition(":")
+    if not separator or not host or not (port.isascii() and port.isdigit() and int(port[:9]) <= 65535):
+        raise ValueError("must be HOST:PORT")
+    return _text(value)
+
+
+# ── the settings ─────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class About:
+    """What one setting means to its owner, and how its value is read."""
+
+    read: Callable[[object], object]
+    description: str
+    examples: tuple[str, ...]
+
+
+def _setting(read: Callable[[object], object], description: str, *examples: str) -> dict[str, About]:
+    return {"about": About(read, description, examples)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How the node runs. Every field has a default that is right for one person trying it on one machine.
+
+    Own code where pydantic would do the same: it was loaded for these few fields only, and cost every
+    idle node 6 MiB.
+    """
+
+    data: Path = field(
+        metadata=_setting(_path, "directory with the database, the keys and the settings file", "/var/lib/cuicui")
+    )
+    base_url: str = field(
+        default="http://127.0.0.1:8140",
+        metadata=_setting(
+            _base_url,
+            "public address of the node, as others reach it; it is part of every id and cannot change later",
+            "https://alice.example",
+        ),
+    )
+    listen: str = field(
+        default="127.0.0.1:8140",
+        metadata=_setting(_listen, "address and port to listen on", "127.0.0.1:8140", "[::1]:8140"),
+    )
+    database_url: str | None = field(
+        default=None,
+        metadata=_setting(
+            _text_or_nothing, "the database, if it is not DATA/cuicui.db", "postgresql://cuicui@localhost/cuicui"
+        ),
+    )
+    allow_networks: tuple[Network, ...] = field(
+        default=(),
+        metadata=_setting(
+            _networks, "non-public networks the node may dial, also by plain http (CIDRs)", "127.0.0.0/8,::1/128"
+        ),
+    )
+    sign_private_posts: bool = field(
+        default=True,
+        metadata=_setting(_yes_or_no, "put a proof on followers-only and direct posts too", "false"),
+    )
+    deliveries_at_once: int = field(
+        default=192,
+        metadata=_setting(_whole(1, 2000), "deliveries under way at one time, all hosts together", "64"),
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = field(
+        default="info",
+        metadata=_setting(_one_of("debug", "info", "warning", "error"), "the least that is logged", "warning"),
+    )
+    log_format: Literal["text", "json"] = field(
+        default="text", metadata=_setting(_one_of("text", "json"), "how log lines are written", "json")
+    )
+    given: frozenset[str] = frozenset()
+    """The settings that somebody chose, rather than left at their default."""
+
+    @staticmethod
+    def of(values: Mapping[str, object]) -> Settings:
+        """Settings from untyped values. Raises BadSetting, which knows the key, for the first that is wrong."""
+        read: dict[str, Any] = {}
+        for key, value in values.items():
+            if key not in ABOUT:
+                raise BadSetting(key, "there is no such setting")
+            try:
+                read[key] = ABOUT[key].read(value)
+            except ValueError as error:
+                raise BadSetting(key, str(error)) from None
+        return Settings(**read, given=frozenset(values))
 
     @property
     def listen_host(self) -> str:
@@ -116,6 +214,18 @@ class Settings(BaseModel):
         return self.data / "snapshots"
 
 
+ABOUT: dict[str, About] = {one.name: one.metadata["about"] for one in fields(Settings) if "about" in one.metadata}
+"""Every setting by its name."""
+
+
+class BadSetting(ValueError):
+    """A value that its setting does not take; `load` says it with its source."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(f"{key}: {why}")
+        self.key, self.why = key, why
+
+
 def load(
     data: Path, *, environ: Mapping[str, str] | None = None, flags: Mapping[str, object] | None = None
 ) -> Settings:
@@ -135,8 +245,8 @@ def load(
             values[key], sources[key] = value, f"--{key.replace('_', '-')}"
     values["data"] = data
     try:
-        return Settings.model_validate(values)
-    except ValidationError as error:
+        return Settings.of(values)
+    except BadSetting as error:
         raise _complaint(error, values, sources) from None
 
 
@@ -158,19 +268,15 @@ def _file(file: Path) -> dict[str, Any]:
     return values
 
 
-def _complaint(error: ValidationError, values: Mapping[str, Any], sources: Mapping[str, str]) -> BadSettings:
-    first = error.errors()[0]
-    key = str(first["loc"][0])
-    source = sources.get(key, key)
-    if first["type"] == "extra_forbidden":
-        known = [name for name in Settings.model_fields if name != "data"]
-        return BadSettings(f"{source}: there is no such setting", hint=_nearest(key, known))
-    field = Settings.model_fields[key]
-    example = (field.examples or ["…"])[0]
-    message = first["msg"].removeprefix("Value error, ")
+def _complaint(error: BadSetting, values: Mapping[str, Any], sources: Mapping[str, str]) -> BadSettings:
+    source = sources.get(error.key, error.key)
+    if error.key not in ABOUT:
+        return BadSettings(
+            f"{source}: {error.why}", hint=_nearest(error.key, [name for name in ABOUT if name != "data"])
+        )
     return BadSettings(
-        f"{source}: {values.get(key)!r} {message}" if first["type"] == "value_error" else f"{source}: {message}",
-        hint=f"an example of a right value: {example}",
+        f"{source}: {values[error.key]!r} {error.why}",
+        hint=f"an example of a right value: {ABOUT[error.key].examples[0]}",
     )
 
 

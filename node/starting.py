@@ -42,7 +42,7 @@ async def init(
 ) -> None:
     os.umask(0o077)
     chosen = settings.load(data, flags=flags)
-    if "listen" not in chosen.model_fields_set and (listen := founding.default_listen(chosen.base_url)):
+    if "listen" not in chosen.given and (listen := founding.default_listen(chosen.base_url)):
         chosen = settings.load(data, flags={**flags, "listen": listen})
     made = await founding.found(
         chosen,
@@ -92,7 +92,7 @@ def run(data: Path, passphrase_file: Path | None, listen: str | None) -> int:
 def _first_settings(data: Path, chosen: Settings, listen: str | None) -> Settings:
     """For a node that is made by `run`: its address is where it listens, if nothing else was said."""
     on_this_machine = chosen.listen_host in ("127.0.0.1", "::1")
-    if listen is None or "base_url" in chosen.model_fields_set or not on_this_machine:
+    if listen is None or "base_url" in chosen.given or not on_this_machine:
         return chosen
     return settings.load(data, flags={"listen": listen, "base_url": f"http://{listen}"})
 

@@ -14,7 +14,7 @@ from tests.support.homes import keys_of
 
 
 def _settings(data: Path, **more: object) -> Settings:
-    return Settings.model_validate({"data": data, **more})
+    return Settings.of({"data": data, **more})
 
 
 def _files(directory: Path) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.errors import BadSettings
-from node.settings import FILE, Settings, load
+from node.settings import ABOUT, FILE, load
 
 
 def test_nothing_is_needed_to_start(tmp_path: Path) -> None:
@@ -45,6 +45,17 @@ def test_networks_are_a_list_of_cidrs(tmp_path: Path) -> None:
         ({"CUICUI_BASE_URL": "https://["}, "", "CUICUI_BASE_URL"),
         ({"CUICUI_ALLOW_NETWORKS": "everything"}, "", "CUICUI_ALLOW_NETWORKS"),
         ({"CUICUI_DELIVERIES_AT_ONCE": "0"}, "", "CUICUI_DELIVERIES_AT_ONCE"),
+        ({"CUICUI_DELIVERIES_AT_ONCE": "2001"}, "", "CUICUI_DELIVERIES_AT_ONCE"),
+        ({"CUICUI_DELIVERIES_AT_ONCE": "9" * 5000}, "", "CUICUI_DELIVERIES_AT_ONCE"),
+        ({"CUICUI_DELIVERIES_AT_ONCE": "many"}, "", "CUICUI_DELIVERIES_AT_ONCE"),
+        ({"CUICUI_SIGN_PRIVATE_POSTS": "perhaps"}, "", "CUICUI_SIGN_PRIVATE_POSTS"),
+        ({}, "deliveries_at_once = true", "deliveries_at_once"),
+        ({}, "deliveries_at_once = 1.5", "deliveries_at_once"),
+        ({}, "sign_private_posts = 2", "sign_private_posts"),
+        ({}, "allow_networks = 7", "allow_networks"),
+        ({}, "allow_networks = [7]", "allow_networks"),
+        ({}, "listen = 8140", "listen"),
+        ({}, "database_url = 1", "database_url"),
         ({"CUICUI_LISTN": "127.0.0.1:1"}, "", "CUICUI_LISTN"),
         ({}, 'log_level = "loud"', "log_level"),
         ({}, 'lisen = "127.0.0.1:1"', "lisen"),
@@ -64,10 +75,24 @@ def test_a_wrong_value_is_named_with_a_right_one(
     assert "\n" not in caught.value.message
 
 
-@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "data"])
+def test_what_was_chosen_is_known_from_what_was_left(tmp_path: Path) -> None:
+    """An address that somebody chose must be the node's own; the default need not."""
+    (tmp_path / FILE).write_text("sign_private_posts = false\ndeliveries_at_once = 64\n")
+    found = load(tmp_path, environ={"CUICUI_LISTEN": "[::1]:8140"})
+    assert found.given == {"data", "listen", "sign_private_posts", "deliveries_at_once"}
+    assert (found.sign_private_posts, found.deliveries_at_once, found.listen_host) == (False, 64, "::1")
+
+
+@pytest.mark.parametrize(("said", "meant"), [("true", True), ("ON", True), ("1", True), ("no", False), ("0", False)])
+def test_yes_and_no_have_the_usual_spellings(tmp_path: Path, said: str, meant: bool) -> None:
+    """The environment has no truth values of its own."""
+    assert load(tmp_path, environ={"CUICUI_SIGN_PRIVATE_POSTS": said}).sign_private_posts is meant
+
+
+@pytest.mark.parametrize("name", [name for name in ABOUT if name != "data"])
 def test_every_setting_says_what_it_means_and_shows_an_example_that_works(tmp_path: Path, name: str) -> None:
     """style.md §12: "Every field: a default …, a unit, one line of meaning"."""
-    field = Settings.model_fields[name]
+    field = ABOUT[name]
     assert field.description
     assert field.examples
     for example in field.examples:

@@ -6,6 +6,7 @@ import asyncio
 import resource
 import signal
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -130,7 +131,7 @@ async def test_no_keys_no_start(tmp_path: Path) -> None:
 async def test_a_port_that_is_taken_is_said_so(tmp_path: Path, place: Place) -> None:
     """StartError: port in use; and what was opened is closed again."""
     home = await settle_in(tmp_path, "alice")
-    taken = Home(home.settings.model_copy(update={"listen": f"127.0.0.1:{place.port}"}), home.clock, "alice")
+    taken = Home(replace(home.settings, listen=f"127.0.0.1:{place.port}"), home.clock, "alice")
     with pytest.raises(StartError, match="in use") as caught:
         await taken.start()
     assert caught.value.hint
@@ -141,7 +142,7 @@ async def test_a_port_that_is_taken_is_said_so(tmp_path: Path, place: Place) -> 
 async def test_another_address_is_another_node(tmp_path: Path) -> None:
     """An address is part of every id and cannot change."""
     home = await settle_in(tmp_path, "alice")
-    other = home.settings.model_copy(update={"base_url": "https://other.example"})
+    other = replace(home.settings, base_url="https://other.example")
     with pytest.raises(StartError, match=r"other\.example"):
         async with app.opened(other):
             pass

@@ -128,7 +128,7 @@ async def settle_in(
     """Found a node; it does not run yet."""
     port = free_port()
     clock = clock or FakeClock()
-    settings = Settings.model_validate(
+    settings = Settings.of(
         {
             "data": data / handle,
             "base_url": f"http://127.0.0.1:{port}",
