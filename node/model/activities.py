@@ -100,6 +100,8 @@ class Like:
     actor: Iri
     object: Iri
     content: str = ""
+    url: str | None = None
+    """The picture of a custom emoji."""
 
     @property
     def kind(self) -> ReactionKind:

@@ -9,11 +9,13 @@ from node.federation.parse.activities import activity
 from node.federation.parse.actors import actor
 from node.federation.parse.collections import CollectionPage, collection_page
 from node.federation.parse.notes import note
+from node.federation.parse.polls import MAX_CHOICES, Stamp, stamp
 from node.federation.parse.values import (
     ACTOR_TYPES,
     MAX_ADDRESSEES,
     MAX_ATTACHMENTS,
     MAX_CONTENT,
+    MAX_EMOJIS,
     MAX_FIELDS,
     MAX_IRI,
     MAX_ITEMS,
@@ -36,7 +38,9 @@ __all__ = [
     "ACTOR_TYPES",
     "MAX_ADDRESSEES",
     "MAX_ATTACHMENTS",
+    "MAX_CHOICES",
     "MAX_CONTENT",
+    "MAX_EMOJIS",
     "MAX_FIELDS",
     "MAX_IRI",
     "MAX_ITEMS",
@@ -47,6 +51,7 @@ __all__ = [
     "NOTE_TYPES",
     "CollectionPage",
     "Document",
+    "Stamp",
     "activity",
     "actor",
     "actor_id_of",
@@ -57,5 +62,6 @@ __all__ = [
     "iri_of",
     "iris_of",
     "note",
+    "stamp",
     "type_of",
 ]

@@ -8,7 +8,8 @@ from keys.canonical import JsonValue
 from node import text
 from node.errors import Malformed, Reason, Refused
 from node.federation.parse.actors import actor
-from node.federation.parse.notes import audience_in, note
+from node.federation.parse.notes import audience_in, emojis, note
+from node.federation.parse.polls import vote
 from node.federation.parse.values import (
     ACTOR_TYPES,
     NOTE_TYPES,
@@ -26,6 +27,7 @@ from node.federation.parse.values import (
 )
 from node.model import (
     Accept,
+    AcceptQuote,
     Activity,
     Add,
     Announce,
@@ -38,7 +40,9 @@ from node.model import (
     Iri,
     Like,
     Move,
+    QuoteRequest,
     Reject,
+    RejectQuote,
     Remove,
     UndoAnnounce,
     UndoFollow,
@@ -98,9 +102,20 @@ def _follow(document: Document, own: Iri, by: Iri) -> Activity:
 def _answer(kind: type[Accept] | type[Reject]) -> Callable[[Document, Iri, Iri], Activity]:
     def read(document: Document, own: Iri, by: Iri) -> Activity:
         value = _object(document)
+        granted = maybe_iri(document.get("result"))
         if not isinstance(value, dict):
+            if kind is Accept and granted is not None:
+                return AcceptQuote(own, by, iri(value), None, granted)
             return kind(own, by, iri(value), None)
-        if "type" in value and (inner := type_of(value, ("Follow",))) != "Follow":
+        inner = type_of(value, ("Follow", "QuoteRequest")) if "type" in value else "Follow"
+        if inner == "QuoteRequest":
+            request, instrument = maybe_iri(value.get("id")), maybe_iri(value.get("instrument"))
+            if kind is Reject:
+                return RejectQuote(own, by, request, instrument)
+            if granted is None:  # a yes that nobody can check
+                return Ignored(own, by, "Accept(QuoteRequest)")
+            return AcceptQuote(own, by, request, instrument, granted)
+        if inner != "Follow":
             return Ignored(own, by, f"{kind.__name__}({_label(inner)})")
         answered, follower = maybe_iri(value.get("id")), maybe_iri(value.get("actor"))
         if answered is None and follower is None:
@@ -139,6 +154,12 @@ def _emoji(document: Document) -> str:
     return text.plain(written, MAX_EMOJI) if isinstance(written, str) else ""
 
 
+def _picture(document: Document) -> str | None:
+    """The address of the custom emoji that a reaction consists of."""
+    shortcode = _emoji(document).strip(":")
+    return next((one.url for one in emojis(document.get("tag")) if one.shortcode == shortcode.partition("@")[0]), None)
+
+
 def _announce(document: Document, own: Iri, by: Iri) -> Activity:
     value = _object(document)
     if isinstance(value, dict) and "type" in value and (inner := type_of(value, NOTE_TYPES)) not in NOTE_TYPES:
@@ -147,7 +168,7 @@ def _announce(document: Document, own: Iri, by: Iri) -> Activity:
 
 
 def _like(document: Document, own: Iri, by: Iri) -> Activity:
-    return Like(own, by, iri_of(_object(document)), _emoji(document))
+    return Like(own, by, iri_of(_object(document)), _emoji(document), _picture(document))
 
 
 def _featured(kind: type[Add] | type[Remove]) -> Callable[[Document, Iri, Iri], Activity]:
@@ -175,7 +196,17 @@ def _flag(document: Document, own: Iri, by: Iri) -> Activity:
     return Flag(own, by, about, text.plain(text_in(document, "content"), MAX_COMMENT, lines=True))
 
 
+def _quote_request(document: Document, own: Iri, by: Iri) -> Activity:
+    written = single(document.get("instrument"))
+    if isinstance(written, dict) and "attributedTo" in written and iri_of(written["attributedTo"]) != by:
+        raise Refused(Reason.WRONG_AUTHOR, f"{by} asks for a post of somebody else's")
+    return QuoteRequest(own, by, iri_of(_object(document)), iri_of(written))
+
+
 def _create(document: Document, own: Iri, by: Iri) -> Activity:
+    voted = vote(document.get("object"), own, by)
+    if voted is not None:
+        return voted
     value = _embedded(document)
     if isinstance(value, str):
         return Ignored(own, by, f"Create({value})")
@@ -224,4 +255,5 @@ _ACTIVITIES: dict[str, Callable[[Document, Iri, Iri], Activity]] = {
     "Block": _block,
     "Move": _move,
     "Flag": _flag,
+    "QuoteRequest": _quote_request,
 }

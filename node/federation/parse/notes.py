@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from html import escape
 
 from node import text
 from node.errors import Malformed
+from node.federation.parse.polls import poll, quote, quote_policy
 from node.federation.parse.values import (
     BLURHASH,
     HASHTAG,
@@ -13,6 +15,7 @@ from node.federation.parse.values import (
     MAX_ALT,
     MAX_ATTACHMENTS,
     MAX_CONTENT,
+    MAX_EMOJIS,
     MAX_MENTIONS,
     MAX_NAME,
     MAX_READ,
@@ -21,6 +24,7 @@ from node.federation.parse.values import (
     MULTIBASE,
     NOTE_TYPES,
     OPAQUE,
+    SHORTCODE,
     TITLED,
     Document,
     address_in,
@@ -41,6 +45,7 @@ from node.federation.parse.values import (
 from node.model import (
     Attachment,
     Audience,
+    Emoji,
     Iri,
     Mention,
     Note,
@@ -59,15 +64,17 @@ def note(document: Document, *, fallback: Audience | None = None) -> Note:
     titled = kind in TITLED
     warning = "" if titled else text.plain(text_in(document, "summary"), MAX_WARNING)
     mentions, hashtags = _tags(document.get("tag"))
+    url = address_in(document.get("url"), ("text/html",))[0]
+    quoted, quote_stamp = quote(document)
     return Note(
         iri=id_of(document),
-        author=iri_of(document.get("attributedTo")),
+        author=_author(document.get("attributedTo")),
         audience=audience,
-        content=_content(document, titled=titled),
+        content=_content(document, titled=titled, url=url),
         published=date(document.get("published")),
         updated=date(document.get("updated")),
         type=kind,
-        url=address_in(document.get("url"), ("text/html",))[0],
+        url=url,
         in_reply_to=first_iri(document.get("inReplyTo")),
         context=_opaque(document.get("context")) or _opaque(document.get("conversation")),
         summary=warning,
@@ -77,7 +84,18 @@ def note(document: Document, *, fallback: Audience | None = None) -> Note:
         hashtags=hashtags,
         attachments=_attachments(document.get("attachment")),
         source=_source(document.get("source")),
+        emojis=emojis(document.get("tag")),
+        poll=poll(document, kind),
+        quote=quoted,
+        quote_stamp=quote_stamp,
+        quote_policy=quote_policy(document),
     )
+
+
+def _author(value: object) -> Iri:
+    """Who wrote it. PeerTube names the account and the channel: the person is the author."""
+    people = [item for item in objects(value, 8) if item.get("type") == "Person"]
+    return iri_of(people[0] if isinstance(value, list) and len(people) == 1 else value)
 
 
 def audience_in(document: Document) -> Audience:
@@ -92,7 +110,8 @@ def _opaque(value: object) -> str | None:
     return value if isinstance(value, str) and OPAQUE.fullmatch(value) else None
 
 
-def _content(document: Document, *, titled: bool) -> str:
+def _content(document: Document, *, titled: bool, url: str | None = None) -> str:
+    """The words; of what has a title, that title, and the link to the whole where it is longer than a note."""
     written = text_in(document, "content") or (text_in(document, "summary") if titled else "")
     if len(written) > MAX_CONTENT:
         raise Malformed(f"content of {len(written)} characters; {MAX_CONTENT} are read")
@@ -101,6 +120,8 @@ def _content(document: Document, *, titled: bool) -> str:
     clean = text.from_plain(written) if is_text else text.sanitise(written)
     if titled and (title := text.plain(text_in(document, "name"), MAX_NAME)):
         clean = text.from_plain(title).replace("<p>", "<p><strong>").replace("</p>", "</strong></p>") + clean
+    if titled and url is not None and f'href="{escape(url)}"' not in clean:
+        clean += text.sanitise(f'<p><a href="{escape(url)}">{escape(url)}</a></p>')
     if len(clean) > 2 * MAX_CONTENT:
         raise Malformed("content that grows when it is made well formed")
     return clean
@@ -138,6 +159,20 @@ def _tags(value: object) -> tuple[tuple[Mention, ...], tuple[str, ...]]:
             if HASHTAG.fullmatch(word):
                 hashtags.setdefault(word.casefold(), word)
     return tuple(mentions.values()), tuple(hashtags.values())
+
+
+def emojis(value: object) -> tuple[Emoji, ...]:
+    """Custom emoji by their shortcodes, each once; only https pictures (FEP-9098)."""
+    found: dict[str, Emoji] = {}
+    for tag in objects(value, MAX_READ):
+        name, icon = tag.get("name"), single(tag.get("icon"))
+        if tag.get("type") != "Emoji" or not isinstance(name, str) or len(found) >= MAX_EMOJIS:
+            continue
+        address = address_in(icon.get("url") or icon.get("href"))[0] if isinstance(icon, dict) else None
+        shortcode = name.removeprefix(":").removesuffix(":")
+        if address is not None and address.lower().startswith("https://") and SHORTCODE.fullmatch(shortcode):
+            found.setdefault(shortcode, Emoji(shortcode, address))
+    return tuple(found.values())
 
 
 _MEDIA = ("Image", "Video", "Audio")

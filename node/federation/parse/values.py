@@ -27,6 +27,7 @@ MAX_IRI = 2048
 MAX_ADDRESSEES = 512
 MAX_MENTIONS = 50
 MAX_TAGS = 64
+MAX_EMOJIS = 64
 MAX_ATTACHMENTS = 16
 MAX_CONTENT = text.MAX_HTML
 MAX_NAME = 200
@@ -55,6 +56,7 @@ LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}")
 _MEDIA_TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9][a-z0-9.+_-]{0,80}")
 BLURHASH = re.compile(r"[0-9A-Za-z#$%*+,\-.:;=?@\[\]^_{|}~]{6,166}")
 MULTIBASE = re.compile(r"z[1-9A-HJ-NP-Za-km-z]{40,100}")
+SHORTCODE = re.compile(r"[A-Za-z0-9_+.-]{1,64}")
 HASHTAG = re.compile(r"[^\s#<>\"'&\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}")
 
 
