@@ -1,0 +1,202 @@
+"""The door inwards: how many may stand in it at one time, and for how long without a word (security.md §10)."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import resource
+import socket
+from collections import Counter, OrderedDict
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from node.observe import count
+
+HEAD_TIMEOUT = 10.0
+"""Seconds for the head of a request, from when the connection is made, or from its first byte on one in use."""
+
+STALLED = 30
+"""Seconds until a peer that takes nothing of what it asked for is given up."""
+
+MOST = 4096
+"""Connections at one time; fewer where the system grants fewer files."""
+
+EACH = 256
+"""Connections of one public address (of IPv6: one network of 64 bits) at one time. A proxy of ours has a
+private address, and speaks for many."""
+
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nConnection: close\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 53\r\n\r\n"
+    b'{"error": "too many connections", "code": "crowded"}\n'
+)
+
+
+class Door:
+    """Knows who stands in it: who waits with nothing asked, who is being answered."""
+
+    def __init__(self, *, most: int | None = None, each: int = EACH, head_timeout: float = HEAD_TIMEOUT) -> None:
+        self._most = most if most is not None else _files_for_connections()
+        self._each = each
+        self.head_timeout = head_timeout
+        self._open: Counter[str] = Counter()
+        self._waiting: OrderedDict[Visit, None] = OrderedDict()
+        self._by_protocol: dict[object, Visit] = {}
+
+    def __len__(self) -> int:
+        """Connections that are open."""
+        return len(self._by_protocol)
+
+    @property
+    def middleware(self) -> Middleware:
+        """To be the outermost of the application's: here a head has come whole, and here its answer is done."""
+
+        @web.middleware
+        async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+            visit = self._by_protocol.get(request.protocol)
+            if visit is None:  # no connection of this door's
+                return await handler(request)
+            self._waiting.pop(visit, None)
+            visit.head_came()
+            try:
+                return await handler(request)
+            finally:
+                visit.answered()
+                if request.protocol in self._by_protocol:
+                    self._waiting[visit] = None
+
+        return note
+
+    async def listen(self, runner: web.AppRunner, host: str, port: int) -> asyncio.AbstractServer:
+        """Let people in, until what is returned is closed; the caller sets the runner up, and cleans it up afterwards.
+
+        Raises OSError.
+        """
+        serve = runner.server
+        assert serve is not None, "the runner is not set up"
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(lambda: Visit(self, serve(), loop), host, port, backlog=1024)
+
+    def enter(self, visit: Visit) -> bool:
+        """Whether there is room; for a newcomer, the one who has waited longest with nothing asked makes some."""
+        if visit.address is not None and self._open[visit.address] >= self._each:
+            count("connections.too_many_of_one")
+            return False
+        if len(self) >= self._most:
+            if not self._waiting:
+                count("connections.too_many")
+                return False
+            idle, _ = self._waiting.popitem(last=False)
+            count("connections.made_room")
+            idle.end()
+        if visit.address is not None:
+            self._open[visit.address] += 1
+        self._by_protocol[visit.protocol] = visit
+        self._waiting[visit] = None
+        return True
+
+    def leave(self, visit: Visit) -> bool:
+        """Whether they had been let in."""
+        if self._by_protocol.pop(visit.protocol, None) is None:
+            return False
+        self._waiting.pop(visit, None)
+        if visit.address is not None:
+            self._open[visit.address] -= 1
+            if not self._open[visit.address]:
+                del self._open[visit.address]
+        return True
+
+
+class Visit(asyncio.Protocol):
+    """One connection: passes everything on to aiohttp's protocol, and looks at the clock."""
+
+    def __init__(self, door: Door, protocol: web.RequestHandler, loop: asyncio.AbstractEventLoop) -> None:
+        self.protocol = protocol
+        self.address: str | None = None
+        self._door = door
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._busy = False
+        self.pause_writing = protocol.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.address = _public_address(transport.get_extra_info("peername"))
+        _give_up_on_stalled(transport.get_extra_info("socket"))
+        if not self._door.enter(self):
+            transport.write(_FULL)
+            transport.close()
+            return
+        self.protocol.connection_made(transport)
+        self._timer = self._loop.call_later(self._door.head_timeout, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        if self._door.leave(self):
+            self.protocol.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._busy and self._timer is None:  # the next request on a connection in use begins
+            self._timer = self._loop.call_later(self._door.head_timeout, self._too_slow)
+        self.protocol.data_received(data)
+
+    def eof_received(self) -> None:
+        self.protocol.eof_received()
+
+    def head_came(self) -> None:
+        self._busy = True
+        self._stop_timer()
+
+    def answered(self) -> None:
+        self._busy = False
+
+    def end(self) -> None:
+        """Close; what was written still goes out, and what was begun is not waited for."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        count("connections.slow_head")
+        self.end()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _public_address(peer: object) -> str | None:
+    """The address that is counted as one; None for those that are not: private ones, and sockets without any."""
+    if not isinstance(peer, tuple) or not peer:
+        return None
+    try:
+        address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        elif address.is_global:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address) if address.is_global else None
+
+
+def _give_up_on_stalled(sock: object) -> None:
+    """Have the system end a connection whose peer takes nothing of an answer, also one that is closing."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux
+    if option is not None and sock is not None:
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, option, STALLED * 1000)  # type: ignore[attr-defined]
+        except OSError:
+            pass  # it is gone already, or no TCP
+
+
+def _files_for_connections() -> int:
+    """Half of the files that this process may open: the rest is for what goes out, and the store."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if soft == resource.RLIM_INFINITY else max(16, min(MOST, soft // 2))
