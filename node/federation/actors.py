@@ -21,7 +21,7 @@ from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
 from node.storage import actors as stored
-from node.storage import blocks, hosts, relations
+from node.storage import arrivals, blocks, hosts, relations
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
 from node.storage.store import Store
@@ -182,7 +182,11 @@ class Actors:
         loadable = tuple(key for key in actor.keys if _loads(key))
         async with self._store.write() as tx:
             known = await stored.keys_of(tx, actor.iri)
-            continuity = _vouches(continuity_by, known) or _proven_by_pinned(fetched, actor, known, now)
+            continuity = (
+                _vouches(continuity_by, known)
+                or _proven_by_pinned(fetched, actor, known, now)
+                or await _announced(tx, actor, known)
+            )
             for change in pins.decide(known, loadable, continuity=continuity):
                 await stored.add_key(tx, change.key, since=now, trust=change.trust, state=change.state)
                 if known:
@@ -376,6 +380,17 @@ def _vouches(key: KnownKey | None, known: tuple[KnownKey, ...]) -> bool:
     return key is not None and any(
         other.id == key.id and other.material == key.material and other.state is KeyState.PINNED for other in known
     )
+
+
+async def _announced(tx: Tx, actor: Actor, known: tuple[KnownKey, ...]) -> bool:
+    """A pinned key signed an Update of the account that waits to be fetched: whoever asks first sees what it announced.
+
+    Asked in the transaction that would retire that key, so the order of the two fetches does not matter.
+    """
+    if not known or {(key.id, key.material) for key in actor.keys} <= {(key.id, key.material) for key in known}:
+        return False
+    announced = await arrivals.announced_by(tx, actor.iri)
+    return any(key.state is KeyState.PINNED and (key.id, key.material) in announced for key in known)
 
 
 def _proven_by_pinned(fetched: Fetched, actor: Actor, known: tuple[KnownKey, ...], now: datetime) -> bool:

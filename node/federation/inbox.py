@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +36,7 @@ from node.model import (
     Follow,
     Ignored,
     Iri,
+    Like,
     Move,
     Profile,
     Signed,
@@ -55,6 +55,9 @@ log = logging.getLogger("cuicui.inbox")
 
 TRIES = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=30))
 """When an activity that could not be applied is tried again; after that it is parked for the owner to see."""
+
+_UNDOABLE = (Announce, Like)
+"""What may be undone before it comes; a Follow decides for itself."""
 
 FETCHED_FROM_AT_ONCE = 8
 """Servers from which boosted posts are fetched side by side; from each of them, one after the other."""
@@ -170,14 +173,17 @@ class Inbox:
 
     async def _new_ones(self, tx: Tx, batch: Sequence[Arrived[Activity]]) -> list[Arrived[Activity]]:
         """Drop what this actor sent before, as the log or this batch has it. A Follow decides for itself."""
-        seen = await activities.senders(tx, {item.activity.id for item in batch})
+        asked = {item.activity.id for item in batch}
+        asked |= {_mark(item) for item in batch if isinstance(item.activity, _UNDOABLE)}
+        seen = await activities.senders(tx, asked)
         fresh: list[Arrived[Activity]] = []
         for item in batch:
             if item.activity.id and not isinstance(item.activity, Follow):
                 if seen.get(item.activity.id, item.activity.actor) != item.activity.actor:
                     item = _told_apart(item)
                     seen |= await activities.senders(tx, [item.activity.id])
-                if item.activity.id in seen:
+                undone_before = isinstance(item.activity, _UNDOABLE) and _mark(item) in seen
+                if item.activity.id in seen or undone_before:
                     count("repeated")
                     continue
             seen[item.activity.id] = item.activity.actor
@@ -245,13 +251,16 @@ class Inbox:
                 return
             activity = replace(activity, object=brought)
         keys = await self._actors.stored_keys(arrival.key_id)
-        if not keys:
-            raise NotFound(f"the key {arrival.key_id} is not known any more")
         if isinstance(activity, UpdateActor):
-            await self._actors.refresh(activity.actor, continuity_by=keys[0])
+            async with self._store.read() as tx:
+                logged = await activities.get(tx, arrival.activity)
+            by = next((key for key in keys if logged is not None and key.material == logged.key), None)
+            await self._actors.refresh(activity.actor, continuity_by=by)
             async with self._store.write() as tx:
                 await arrivals.done(tx, arrival.id)
             return
+        if not keys:
+            raise NotFound(f"the key {arrival.key_id} is not known any more")
         if isinstance(activity, Move):
             await self._follow_along(activity, arrival)
             return
@@ -323,8 +332,11 @@ class Inbox:
 
 def _told_apart(item: Arrived[Activity]) -> Arrived[Activity]:
     """The same activity under an id that a neighbour did not take: theirs, with its actor's mark."""
-    mark = hashlib.sha256(item.activity.actor.encode()).hexdigest()[:16]
-    return replace(item, activity=replace(item.activity, id=Iri(f"{item.activity.id}#{mark}")))
+    return replace(item, activity=replace(item.activity, id=_mark(item)))
+
+
+def _mark(item: Arrived[Activity]) -> Iri:
+    return activities.apart(item.activity.id, item.activity.actor)
 
 
 def _asks(arrival: arrivals.Arrival) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,6 +63,19 @@ async def senders(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Iri]:
     return {Iri(row.iri): Iri(row.actor) for row in rows}
 
 
+def apart(iri: Iri, actor: Iri) -> Iri:
+    """An id as this actor's alone: how it is kept where a neighbour on the same server might use the same one."""
+    mark = hashlib.sha256(actor.encode()).hexdigest()[:16]
+    return Iri(f"{iri}#{mark}")
+
+
+async def is_spent(tx: Tx, iri: Iri, actor: Iri) -> bool:
+    """Whether this actor sent that activity before, or undid it before it came."""
+    both = (iri, apart(iri, actor))
+    query = select(activities.c.iri).where(activities.c.iri.in_(both), activities.c.actor == actor)
+    return (await tx.execute(query)).first() is not None
+
+
 async def renew(tx: Tx, iri: Iri, body: bytes) -> None:
     """What is served and delivered under this id of ours from now on: the Create of a post that was edited."""
     await tx.execute(
@@ -78,8 +92,11 @@ async def withdraw(tx: Tx, iri: Iri) -> bytes | None:
 
 
 async def use_up(tx: Tx, iri: Iri, actor: Iri, at: datetime) -> None:
-    """Mark an id as seen although the activity never came: it was undone first."""
-    await record_many(tx, [Logged(iri, "in", actor, "Undone", None, at, b"")])
+    """Mark an id of this actor's as seen although the activity never came: it was undone first.
+
+    It is kept apart: a neighbour whose activity has that id is not shut out by it.
+    """
+    await record_many(tx, [Logged(apart(iri, actor), "in", actor, "Undone", None, at, b"")])
 
 
 async def last_of(tx: Tx, actor: Iri, type: str) -> datetime | None:

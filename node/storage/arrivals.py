@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 
 from node.model import Iri
 from node.storage.dialect import Tx, insert_new, ms, when
-from node.storage.schema import arrivals
+from node.storage.schema import activities, arrivals
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,17 @@ async def due(tx: Tx, now: datetime, limit: int = AT_ONCE) -> list[Arrival]:
         )
         for row in rows
     ]
+
+
+async def announced_by(tx: Tx, actor: Iri) -> set[tuple[Iri, str]]:
+    """The keys (id, material) under which this actor announced a change of account that waits to be fetched."""
+    rows = await tx.execute(
+        select(activities.c.key_id, activities.c.key)
+        .join(arrivals, arrivals.c.activity == activities.c.iri)
+        .where(arrivals.c.actor == actor, arrivals.c.next_at.is_not(None))
+        .where(activities.c.actor == actor, activities.c.type == "UpdateActor")
+    )
+    return {(Iri(row.key_id), row.key) for row in rows}
 
 
 async def done(tx: Tx, identifier: int) -> None:

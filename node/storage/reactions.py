@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 
 from node.model import Counts, Iri, ReactionKind, Visibility
+from node.storage.activities import apart
 from node.storage.dialect import Tx, insert_new, ms, when
 from node.storage.schema import actors, home, notes, reactions
 
@@ -97,14 +98,15 @@ class Undone:
     def means(self, row: Any) -> bool:
         if row.actor != self.actor or row.kind not in self.kinds:
             return False
-        if self.activity is not None and row.activity == self.activity:
+        if self.activity is not None and row.activity in (self.activity, apart(self.activity, self.actor)):
             return True
         return self.object is not None and row.note == self.object and (not self.content or row.content == self.content)
 
 
 async def undo(tx: Tx, wanted: Sequence[Undone]) -> set[Undone]:
     """Take reactions back, each by its own actor alone, out of the home timeline too. Which of them found something."""
-    by_id = {item.activity for item in wanted if item.activity is not None}
+    named = [(item.activity, item.actor) for item in wanted if item.activity is not None]
+    by_id = {spelled for iri, actor in named for spelled in (iri, apart(iri, actor))}
     by_note = {item.object for item in wanted if item.object is not None}
     rows = list(
         await tx.execute(

@@ -11,6 +11,7 @@ from node.model import Iri, Post
 from node.observe import counters
 from node.storage import reactions
 from tests.support.attack import greet, nothing_changes
+from tests.support.following import said, seen
 from tests.support.homes import Home, eventually
 from tests.support.stranger import PUBLIC, Json, Place, Stranger
 
@@ -209,3 +210,21 @@ async def test_a_flood_of_boosts_is_written_together(alice: Home, carol: Strange
     assert [post.boosted_by.iri for post in boosted if post.boosted_by] == [carol.iri] * 5
     page = await alice.node.owner.timeline(before=boosted[1].entry, limit=2)
     assert [post.id for post in page] == [post.id for post in boosted[2:4]]
+
+
+async def test_a_neighbours_undo_does_not_use_up_what_comes(alice: Home, dave: Stranger, place: Place) -> None:
+    """security.md §1: ids are remembered for each actor: only the owner of an id can use it up."""
+    neighbour = place.stranger("neighbour")
+    await greet(alice, neighbour)
+    await followed(alice, dave)
+    post = await said(alice, "boost me")
+    coming = dave.activity("Announce", post.note.iri)
+    early = {"type": "Announce", "id": coming["id"], "object": post.note.iri}
+    for undone in (coming["id"], early):
+        assert (await neighbour.deliver(neighbour.activity("Undo", undone), alice.base)).status == 202
+    assert (await dave.deliver(coming, alice.base)).status == 202
+    assert await seen(alice, post.note.iri) == (0, 1, 0)
+    assert (await dave.deliver(dave.activity("Undo", coming["id"]), alice.base)).status == 202
+    assert await seen(alice, post.note.iri) == (0, 0, 0)
+    assert (await dave.deliver(coming, alice.base)).status == 202  # undone is used up, by its owner
+    assert await seen(alice, post.note.iri) == (0, 0, 0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
 from keys import Identity
 from node.federation.pins import Change, decide
@@ -13,7 +16,7 @@ from node.storage import actors as stored
 from tests.support.attack import greet
 from tests.support.clock import FakeClock
 from tests.support.homes import Home, eventually
-from tests.support.stranger import Place, Stranger, rsa_key
+from tests.support.stranger import AP, Place, Stranger, rsa_key
 
 OWNER = Iri("https://example.org/u")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -89,6 +92,46 @@ async def _verdict(home: Home, who: Stranger, words: str) -> Verdict:
     post = await home.shows(words)
     assert post is not None
     return post.authorship.verdict
+
+
+async def test_an_announced_key_keeps_its_trust_whoever_asks_first(alice: Home, carol: Stranger) -> None:
+    """key-history.md §7: the Update was signed by the old key, also when something else fetches the actor before it."""
+    await greet(alice, carol)
+    old, new = carol.rsa, rsa_key("carol, later")
+    path = urlsplit(carol.iri).path
+    gate = asyncio.Event()
+    carol.rsa = new
+    document = carol.document()
+
+    async def slow(_request: web.Request) -> web.StreamResponse:
+        await gate.wait()
+        return web.json_response(document, content_type=AP)
+
+    carol.place.documents[path] = slow
+    asking = asyncio.create_task(alice.node.actors.refresh(carol.iri))  # somebody looks at the profile
+    await asyncio.sleep(0.05)
+    assert (await carol.deliver(carol.activity("Update", document), alice.base, key=old)).status == 202
+    gate.set()
+    await asking
+    assert (await _states(alice, carol))[new.public.pem] == (P, CONT)
+    assert await _verdict(alice, carol, "with my new key") is Verdict.VOUCHED
+
+
+async def test_an_update_under_a_key_that_is_not_pinned_announces_nothing(alice: Home, carol: Stranger) -> None:
+    """key-history.md §7: whoever took the server cannot vouch for the key that they brought along."""
+    await greet(alice, carol)
+    carol.rsa = rsa_key("carol's burglar")
+    carol.publish()
+    assert await _verdict(alice, carol, "trust me") is Verdict.CHANGED
+    carol.rsa, before = rsa_key("carol's burglar, later"), carol.rsa
+    carol.publish()
+    assert (await carol.deliver(carol.activity("Update", carol.document()), alice.base, key=before)).status == 202
+
+    async def known() -> bool:
+        return carol.rsa.public.pem in await _states(alice, carol)
+
+    await eventually(known)
+    assert (await _states(alice, carol))[carol.rsa.public.pem][0] is C
 
 
 async def test_a_key_changed_by_an_update_under_the_old_one_keeps_its_trust(alice: Home, carol: Stranger) -> None:

@@ -22,8 +22,7 @@ async def follow(tx: Tx, arrived: Sequence[Arrived[Follow]], here: Here) -> list
     for item in arrived:
         wanted = item.activity
         before = await relations.follower(tx, wanted.actor)
-        seen = (await activities.senders(tx, [wanted.id])).get(wanted.id) == wanted.actor
-        if seen and (before is None or before.activity != wanted.id):
+        if await activities.is_spent(tx, wanted.id, wanted.actor) and (before is None or before.activity != wanted.id):
             continue
         await log(tx, [item], [wanted.object])
         await actors.mark_back(tx, wanted.actor)
@@ -92,8 +91,7 @@ async def undo(tx: Tx, arrived: Sequence[Arrived[UndoFollow]], here: Here) -> li
         before = await relations.follower(tx, undone.actor)
         await log(tx, [item], [undone.object])
         if undone.follow is not None and (before is None or before.activity != undone.follow):
-            sender = (await activities.senders(tx, [undone.follow])).get(undone.follow)
-            if before is not None and sender == undone.actor:
+            if before is not None and await activities.is_spent(tx, undone.follow, undone.actor):
                 continue
             await activities.use_up(tx, undone.follow, undone.actor, here.now)
         if before is None or (undone.object is None and undone.follow != before.activity):

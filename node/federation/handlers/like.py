@@ -59,8 +59,9 @@ async def undo(tx: Tx, arrived: Sequence[Arrived[UndoAnnounce | UndoLike]], here
     early = [item for item in arrived if wanted[item.activity.id] not in found and item.activity.activity]
     here_already = await reactions.targets(tx, {item.activity.object for item in early if item.activity.object})
     for item in early:
-        if item.activity.object in here_already and item.activity.activity is not None:
-            await activities.use_up(tx, item.activity.activity, item.activity.actor, here.now)
+        coming, actor = item.activity.activity, item.activity.actor
+        if item.activity.object in here_already and coming is not None and not await activities.get(tx, coming):
+            await activities.use_up(tx, coming, actor, here.now)
     await log(tx, kept, [item.activity.activity or item.activity.object for item in kept])
     return [Tell("undone", item.activity.actor) for item in kept]
 
