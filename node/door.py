@@ -7,6 +7,7 @@ import ipaddress
 import resource
 import socket
 from collections import Counter, OrderedDict
+from typing import cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -123,7 +124,7 @@ class Visit(asyncio.Protocol):
         self.resume_writing = protocol.resume_writing  # type: ignore[method-assign]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.Transport, transport)  # uvloop's are not of that class
         self._transport = transport
         self.address = _public_address(transport.get_extra_info("peername"))
         _give_up_on_stalled(transport.get_extra_info("socket"))
