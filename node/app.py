@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from aiohttp.abc import AbstractResolver
@@ -48,7 +49,11 @@ from node.settings import Settings
 from node.storage import profile as stored_profile
 from node.storage.migrate import migrate
 from node.storage.store import Store
+from node.web.apps import Apps
 from node.workers import Workers
+
+if TYPE_CHECKING:
+    from node.web.mastodon.rooms import Rooms
 
 log = logging.getLogger("cuicui.node")
 
@@ -79,6 +84,7 @@ class Node:
     owner: Owner
     moderation: Moderation
     interactions: Interactions
+    snowflake: Snowflake
     clock: Clock
 
     def forget_cached(self) -> None:
@@ -235,6 +241,7 @@ def _wired(
         owner=owner,
         moderation=Moderation(store, actors, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         interactions=Interactions(store, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
+        snowflake=snowflake,
         clock=clock,
     )
 
@@ -263,6 +270,7 @@ def site(node: Node) -> web.Application:
         clock=node.clock,
         receive=node.reception.answer,
     )
+    Apps(lambda: _rooms(node)).mount(app)
 
     def changed(tell: Tell) -> None:
         if tell.kind in _UNSEEN:
@@ -272,6 +280,26 @@ def site(node: Node) -> web.Application:
 
     node.events.subscribe(changed)
     return app
+
+
+def _rooms(node: Node) -> Rooms:
+    """What the client API opens into: asked for with its first request, which is when its package is loaded."""
+    from node.web.mastodon.rooms import Rooms
+
+    return Rooms(
+        settings=node.settings,
+        ids=node.ids,
+        store=node.store,
+        clock=node.clock,
+        events=node.events,
+        snowflake=node.snowflake,
+        owner=node.owner,
+        interactions=node.interactions,
+        moderation=node.moderation,
+        reading=node.reading,
+        profile=node.documents.profile,
+        key=node.keys.identity.public,
+    )
 
 
 @asynccontextmanager

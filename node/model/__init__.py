@@ -75,6 +75,7 @@ from node.model.values import (
     Visibility,
     host_of,
     origin_of,
+    Window,
     utcnow,
 )
 
@@ -139,4 +140,5 @@ __all__ = [
     "host_of",
     "origin_of",
     "utcnow",
+    "Window",
 ]

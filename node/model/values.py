@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -99,3 +100,17 @@ class KeyState(StrEnum):
 class KeyKind(StrEnum):
     RSA = "rsa"
     ED25519 = "ed25519"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One page of a list that is ordered by id, newest first: what lies below `before` and above `after`.
+
+    With `nearest` the page is the one right above `after` (so that one can go on upwards without a
+    gap); else it is the newest. It is given newest first either way.
+    """
+
+    before: int | None = None
+    after: int | None = None
+    nearest: bool = False
+    limit: int = 20

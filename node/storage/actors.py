@@ -106,6 +106,17 @@ async def find_handle(tx: Tx, username: str, host: str) -> KnownActor | None:
     """By `name` and `host`: the confirmed handle first, then the host of the id."""
     wanted = f"{username}@{host}".lower()
     confirmed = (await tx.execute(_met().where(actors.c.webfinger == wanted))).first()
+async def numbers(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, int]:
+    """The client API's ids of those of these accounts that we have met."""
+    rows = await tx.execute(select(actors.c.iri, actors.c.id).where(actors.c.iri.in_(set(iris))))
+    return {Iri(row.iri): int(row.id) for row in rows}
+
+
+async def count_hosts(tx: Tx) -> int:
+    """On how many servers there is somebody we have met."""
+    return int((await tx.execute(select(func.count(actors.c.host.distinct())))).scalar_one())
+
+
     row = (
         confirmed
         or (

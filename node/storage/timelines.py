@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -148,6 +149,15 @@ async def _rows(
     if after is not None:
         query = query.where(key > after)
     return list(await tx.execute(query.order_by(key.desc()).limit(max(1, min(limit, MOST)))))
+
+
+async def parents_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, tuple[int, int]]:
+    """Of posts that are answered, those that are here: their number, and their author's."""
+    wanted = set(iris)
+    if not wanted:
+        return {}
+    rows = await tx.execute(select(notes.c.iri, notes.c.id, notes.c.author_id).where(notes.c.iri.in_(wanted)))
+    return {Iri(row.iri): (int(row.id), int(row.author_id)) for row in rows}
 
 
 async def leave_home(tx: Tx, author: Iri) -> None:

@@ -77,12 +77,12 @@ def answer_errors(page: ErrorPage) -> Middleware:
         except Exception as error:
             if isinstance(error, ConnectionError | asyncio.TimeoutError):
                 raise  # the asker is gone
-            return _answer(request, _failure(request, error), page, {})
+            return _answer(request, failure_of(request, error), page, {})
 
     return middleware
 
 
-def _failure(request: web.Request, error: Exception) -> Failure:
+def failure_of(request: web.Request, error: Exception) -> Failure:
     if isinstance(error, Refused):
         return Failure(error.status, error.code, error.message, error.hint)
     if isinstance(error, StoreError):

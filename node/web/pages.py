@@ -38,7 +38,12 @@ ANSWERS = 64
 MAX_TAG = 100
 
 _HERE = Path(__file__).parent
-_STATIC = {"cuicui.css": "text/css; charset=utf-8", "bird.svg": "image/svg+xml"}
+_STATIC = {
+    "cuicui.css": "text/css; charset=utf-8",
+    "bird.svg": "image/svg+xml",
+    "avatar.png": "image/png",
+    "header.png": "image/png",
+}
 _LARGEST = 2**63 - 1
 
 _ERRORS = {

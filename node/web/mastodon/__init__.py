@@ -1,0 +1,21 @@
+"""The Mastodon client API: the table of everything an app may ask (client-api.md).
+
+Loaded with the first such request; a node that no app speaks to does without. `route.py` says what
+a row is, `dispatch.py` how a request finds it, `entities.py` how our types look to an app.
+"""
+
+from __future__ import annotations
+
+from node.web.mastodon import accounts, instance, statuses, timelines
+from node.web.mastodon.dispatch import Api
+from node.web.mastodon.rooms import Rooms
+from node.web.mastodon.route import Route, Table
+
+__all__ = ["ROUTES", "Api", "Rooms", "build"]
+
+ROUTES: tuple[Route, ...] = (*instance.ROUTES, *accounts.ROUTES, *statuses.ROUTES, *timelines.ROUTES)
+
+
+def build(rooms: Rooms) -> Api:
+    """The API over these rooms. Raises ValueError for a route without a scope: the API then does not start."""
+    return Api(rooms, Table(ROUTES))

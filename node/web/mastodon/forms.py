@@ -1,0 +1,206 @@
+"""What a client sent, whichever way it wrote it: query, form, multipart or JSON → one nested dict.
+
+Clients mix freely (client-api.md §8): brackets in any of the three kinds of form (`poll[options][]`,
+`fields_attributes[0][name]`, `source[privacy]`), booleans as strings, ids as numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from aiohttp import BodyPartReader, web
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from node.errors import NotAllowed
+from node.web.mastodon.errors import Invalid, TooLarge, Unreadable
+
+TEXT_LIMIT = 1024 * 1024
+"""Octets of a body, files left out."""
+
+PARTS = 1000
+"""Fields of one form, counted as they are written."""
+
+DEPTH = 5
+_CHUNK = 64 * 1024
+_NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
+
+
+@dataclass(slots=True)
+class Upload:
+    """A file that came with a form, waiting on disk until the request is over. `name` is what the client called it."""
+
+    file: IO[bytes]
+    name: str
+    size: int
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        self.file.seek(0)
+        while block := self.file.read(_CHUNK):
+            yield block
+
+
+Params = dict[str, Any]
+
+
+def nested(pairs: Iterable[tuple[str, Any]]) -> Params:
+    """`[("a[b][]", 1), ("a[b][]", 2)]` → `{"a": {"b": [1, 2]}}`. Raises Unreadable for what cannot be both."""
+    root: Params = {}
+    for number, (written, value) in enumerate(pairs):
+        if number >= PARTS:
+            raise Unreadable(f"more than {PARTS} fields")
+        match = _NAME.fullmatch(written)
+        if match is None:
+            root[written] = value
+            continue
+        path = [match[1], *(part[:-1] for part in match[2].split("[")[1:])]
+        if len(path) > DEPTH:
+            raise Unreadable(f"{written[:60]!r} nests too deeply")
+        _put(root, path, value, written)
+    return root
+
+
+def _put(place: Params, path: list[str], value: Any, written: str) -> None:
+    for here, below in pairwise(path):
+        if below == "":
+            there = place.setdefault(here, [])
+            if not isinstance(there, list):
+                raise Unreadable(f"{written[:60]!r} is written in two ways")
+            if path[-1] == "" and path[-2] == here:
+                there.append(value)
+                return
+            # `a[][name]`: a new entry begins with the field that the last one has already
+            last = path[path.index("", 1) + 1]
+            if not there or not isinstance(there[-1], dict) or last in there[-1]:
+                there.append({})
+            there[-1][last] = value
+            return
+        there = place.setdefault(here, {})
+        if not isinstance(there, dict):
+            raise Unreadable(f"{written[:60]!r} is written in two ways")
+        place = there
+    place[path[-1]] = value
+
+
+async def read(request: web.Request, *, files: bool) -> Params:
+    """Query and body of a request, the body winning.
+
+    Raises Unreadable (400) for what cannot be read, TooLarge (413), NotAllowed (422) for files where none belong.
+    """
+    found = nested(parse_qsl(request.query_string, keep_blank_values=True, max_num_fields=PARTS))
+    if request.method in ("GET", "HEAD", "DELETE") and not request.body_exists:
+        return found
+    kind = request.content_type
+    if kind == "multipart/form-data":
+        return found | nested(await _multipart(request, files=files))
+    raw = await _raw(request)
+    if not raw.strip():
+        return found
+    if kind == "application/json" or (kind == "application/octet-stream" and raw[:1] in b"{["):
+        return found | _json(raw)
+    try:
+        pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=PARTS)
+    except ValueError as error:
+        raise Unreadable("the form cannot be read", hint=str(error)[:100]) from None
+    return found | nested(pairs)
+
+
+async def _raw(request: web.Request) -> bytes:
+    if request.content_length is not None and request.content_length > TEXT_LIMIT:
+        raise TooLarge("the request is too large", hint=f"{TEXT_LIMIT} octets are read")
+    pieces, size = [], 0
+    async for piece in request.content.iter_chunked(_CHUNK):
+        size += len(piece)
+        if size > TEXT_LIMIT:
+            raise TooLarge("the request is too large", hint=f"{TEXT_LIMIT} octets are read")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _json(raw: bytes) -> Params:
+    try:
+        value = json.loads(raw)
+        json.dumps(value, ensure_ascii=False).encode()  # no lone surrogates: they could be stored nowhere
+    except (ValueError, RecursionError):
+        raise Unreadable("the body is not JSON") from None
+    if not isinstance(value, dict):
+        raise Unreadable("the body is JSON, but not an object")
+    # Some clients put form names into JSON.
+    return nested(value.items()) if any("[" in name for name in value) else value
+
+
+async def _multipart(request: web.Request, *, files: bool) -> list[tuple[str, Any]]:
+    try:
+        reader = await request.multipart()
+        pairs: list[tuple[str, Any]] = []
+        room = TEXT_LIMIT
+        async for part in reader:
+            if not isinstance(part, BodyPartReader) or part.name is None:
+                raise Unreadable("a part of the form has no name")
+            if len(pairs) >= PARTS:
+                raise Unreadable(f"more than {PARTS} fields")
+            if part.filename is not None:
+                if not files:
+                    raise NotAllowed("no files belong here", hint="upload them: POST /api/v2/media")
+                pairs.append((part.name, await _spooled(part)))
+                continue
+            text = b""
+            while block := await part.read_chunk(_CHUNK):
+                room -= len(block)
+                if room < 0:
+                    raise TooLarge("the request is too large", hint=f"{TEXT_LIMIT} octets of text are read")
+                text += block
+            pairs.append((part.name, text.decode()))
+    except (ValueError, AssertionError, RuntimeError) as error:
+        raise Unreadable("the multipart form cannot be read", hint=str(error)[:100]) from None
+    return pairs
+
+
+FILE_LIMIT = 100 * 1024 * 1024
+"""Octets of one file at the door; what is taken in depends on its kind (node/media)."""
+
+
+async def _spooled(part: BodyPartReader) -> Upload:
+    file = tempfile.SpooledTemporaryFile(max_size=_CHUNK)  # noqa: SIM115 - lives as long as the request
+    size = 0
+    while block := await part.read_chunk(_CHUNK):
+        size += len(block)
+        if size > FILE_LIMIT:
+            file.close()
+            raise TooLarge("the file is too large", hint=f"at most {FILE_LIMIT // 1024 // 1024} MiB")
+        file.write(block)
+    return Upload(file, Path(part.filename or "").name[:200], size)
+
+
+class Form(BaseModel):
+    """What a route takes. Unknown fields are ignored; an empty string stands for nothing where text is not meant."""
+
+    model_config = ConfigDict(extra="ignore", arbitrary_types_allowed=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        texts = {name for name, field in cls.model_fields.items() if "str" in str(field.annotation)}
+        return {name: item for name, item in value.items() if not (item == "" and name not in texts)}
+
+
+F = TypeVar("F", bound=Form)
+
+
+def validated(form: type[F], params: Params) -> F:
+    """Raises Invalid (422) that says which field, in Mastodon's words."""
+    try:
+        return form.model_validate(params)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[:3]
+        said = ", ".join(f"{'.'.join(map(str, item['loc'])) or 'form'}: {item['msg']}" for item in first)
+        raise Invalid(f"Validation failed: {said[:400]}") from None

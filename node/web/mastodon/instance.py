@@ -1,0 +1,112 @@
+"""What this server is and allows (client-api.md §1, §6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from node import __version__
+from node.storage import actors, notes
+from node.web.mastodon import entities, gather
+from node.web.mastodon.call import Call
+from node.web.mastodon.reply import reply
+from node.web.mastodon.route import ANYONE, Route
+
+MAX_CHARACTERS = 140
+PER_URL = 23
+VERSION = f"4.2.0 (compatible; cuicui {__version__})"
+
+
+async def _owner(call: Call) -> dict[str, Any]:
+    rooms = call.rooms
+    async with rooms.store.read() as tx:
+        known = await actors.get(tx, rooms.ids.actor)
+        assert known is not None
+        return entities.account(known.actor, await gather.beside(tx, rooms.ids, [], [known.actor], is_owner=False))
+
+
+def _configuration(call: Call) -> dict[str, Any]:
+    return {
+        "urls": {"streaming": call.rooms.ids.base.replace("http", "ws", 1)},
+        "accounts": {"max_featured_tags": 10, "max_profile_fields": 4, "max_pinned_statuses": 5},
+        "statuses": {
+            "max_characters": MAX_CHARACTERS,
+            "max_media_attachments": 4,
+            "characters_reserved_per_url": PER_URL,
+        },
+        "media_attachments": {
+            "supported_mime_types": ["image/jpeg", "image/png", "image/gif", "image/webp"],
+            "image_size_limit": 16 * 1024 * 1024,
+            "image_matrix_limit": 40_000_000,
+            "video_size_limit": 40 * 1024 * 1024,
+            "video_frame_rate_limit": 120,
+            "video_matrix_limit": 8_294_400,
+            "description_limit": 1500,
+        },
+        "polls": {
+            "max_options": 4,
+            "max_characters_per_option": 50,
+            "min_expiration": 300,
+            "max_expiration": 2_678_400,
+        },
+        "translation": {"enabled": False},
+    }
+
+
+async def v2(call: Call) -> web.Response:
+    ids = call.rooms.ids
+    profile = await call.rooms.profile()
+    return reply(
+        {
+            "domain": ids.host,
+            "title": profile.name or ids.handle,
+            "version": VERSION,
+            "source_url": ids.base,
+            "description": profile.summary,
+            "usage": {"users": {"active_month": 1}},
+            "thumbnail": {"url": f"{ids.base}/static/header.png"},
+            "icon": [],
+            "languages": ["en"],
+            "configuration": _configuration(call),
+            "registrations": {"enabled": False, "approval_required": False, "message": None, "url": None},
+            "contact": {"email": "", "account": await _owner(call)},
+            "rules": [],
+            "api_versions": {"mastodon": 1},
+        }
+    )
+
+
+async def v1(call: Call) -> web.Response:
+    ids = call.rooms.ids
+    profile = await call.rooms.profile()
+    async with call.rooms.store.read() as tx:
+        posts = await notes.count_own(tx)
+        hosts = await actors.count_hosts(tx)
+    return reply(
+        {
+            "uri": ids.host,
+            "title": profile.name or ids.handle,
+            "short_description": profile.summary,
+            "description": profile.summary,
+            "email": "",
+            "version": VERSION,
+            "urls": {"streaming_api": ids.base.replace("http", "ws", 1)},
+            "stats": {"user_count": 1, "status_count": posts, "domain_count": hosts},
+            "thumbnail": f"{ids.base}/static/header.png",
+            "languages": ["en"],
+            "registrations": False,
+            "approval_required": False,
+            "invites_enabled": False,
+            "configuration": _configuration(call),
+            "contact_account": await _owner(call),
+            "rules": [],
+            "max_toot_chars": MAX_CHARACTERS,
+        }
+    )
+
+
+ROUTES = (
+    Route("GET", "/api/v2/instance", v2, ANYONE),
+    Route("GET", "/api/v1/instance", v1, ANYONE),
+)

@@ -1,0 +1,53 @@
+"""Answers: JSON as bytes, lists with their Link header."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import orjson
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from node.web.mastodon.call import Call
+
+JSON = "application/json; charset=utf-8"
+
+Fragment = orjson.Fragment
+"""JSON that is written already: goes into a larger answer as it stands."""
+
+
+def dumps(value: Any) -> bytes:
+    return orjson.dumps(value)
+
+
+def reply(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    body = orjson.dumps(value)
+    return web.Response(status=status, body=body, headers={"Content-Type": JSON, **(headers or {})})
+
+
+def joined(items: Sequence[bytes], *, headers: dict[str, str] | None = None) -> web.Response:
+    """A list of what is written already."""
+    body = b"[" + b",".join(items) + b"]"
+    return web.Response(body=body, headers={"Content-Type": JSON, **(headers or {})})
+
+
+def links(call: Call, ids: Sequence[int | str], limit: int) -> dict[str, str]:
+    """The Link header of one page: `next` goes on to older ones, `prev` to newer (client-api.md §6).
+
+    `ids` are those of the page, newest first; the other query parameters are kept. A page that is
+    not full has nothing older after it.
+    """
+    if not ids:
+        return {}
+    kept = [(name, value) for name, value in call.request.query.items() if name not in _PAGING]
+    here = call.rooms.ids.base + call.request.path
+    found = []
+    if len(ids) >= limit:
+        found.append(f'<{here}?{urlencode([*kept, ("max_id", ids[-1])])}>; rel="next"')
+    found.append(f'<{here}?{urlencode([*kept, ("min_id", ids[0])])}>; rel="prev"')
+    return {"Link": ", ".join(found)}
+
+
+_PAGING = ("max_id", "min_id", "since_id", "access_token")

@@ -1,0 +1,34 @@
+"""The rooms of the node that the client API opens into; put together in node/app.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from keys import PublicIdentity
+from node.events import Events
+from node.ids import Ids, Snowflake
+from node.interact import Interactions
+from node.model import Clock, Profile
+from node.moderate import Moderation
+from node.owner import Owner
+from node.reading import Reading
+from node.settings import Settings
+from node.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Rooms:
+    settings: Settings
+    ids: Ids
+    store: Store
+    clock: Clock
+    events: Events
+    snowflake: Snowflake
+    owner: Owner
+    interactions: Interactions
+    moderation: Moderation
+    reading: Reading
+    profile: Callable[[], Awaitable[Profile]]
+    key: PublicIdentity
+    """The owner's identity key."""
