@@ -126,6 +126,17 @@ class Ids:
         """Follow, Accept, Reject, Undo: whatever has no object of ours to hang its id on."""
         return Iri(f"{self.base}/activities/{identifier}")
 
+    def stamp(self, identifier: int) -> Iri:
+        """A QuoteAuthorization of the owner's."""
+        return Iri(f"{self.base}/stamps/{identifier}")
+
+    def quote_request(self, note: Iri) -> Iri:
+        return Iri(f"{note}#quote-request")
+
+    def vote(self, identifier: int) -> Iri:
+        """A vote of the owner's in somebody's poll. It is told to its author alone, and cannot be read anywhere."""
+        return Iri(f"{self.actor}#votes/{identifier}")
+
     def is_ours(self, iri: str) -> bool:
         """Same origin: nothing that arrives from outside may define such an id."""
         return origin_of(iri) == self.origin

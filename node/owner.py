@@ -24,6 +24,7 @@ from node.model import (
     Mention,
     Note,
     Post,
+    QuotePolicy,
     Revision,
     Tell,
     Trust,
@@ -90,6 +91,7 @@ class Owner(Befriending, Account):
             mentions=mentions,
             hashtags=rendered.hashtags,
             source=draft.text,
+            quote_policy=(draft.quote_policy or QuotePolicy.PUBLIC) if draft.visibility.is_open else None,
         )
         return Posted(*await self._publish(identifier, note, draft.visibility), unknown)
 

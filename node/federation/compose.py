@@ -13,7 +13,21 @@ from urllib.parse import urlsplit
 
 from node import text
 from node.ids import Ids
-from node.model import PUBLIC, Announce, Attachment, Audience, Follow, Iri, Like, Note, Profile, Visibility
+from node.model import (
+    PUBLIC,
+    Announce,
+    Attachment,
+    Audience,
+    Emoji,
+    Follow,
+    Iri,
+    Like,
+    Note,
+    Poll,
+    Profile,
+    QuotePolicy,
+    Visibility,
+)
 
 Document = dict[str, object]
 
@@ -38,6 +52,13 @@ _TERMS: dict[str, object] = {
     "interactionPolicy": {"@id": "gts:interactionPolicy", "@type": "@id"},
     "canQuote": {"@id": "gts:canQuote", "@type": "@id"},
     "automaticApproval": {"@id": "gts:automaticApproval", "@type": "@id"},
+    "votersCount": "toot:votersCount",
+    "Emoji": "toot:Emoji",
+    "quote": {"@id": "https://w3id.org/fep/044f#quote", "@type": "@id"},
+    "quoteAuthorization": {"@id": "https://w3id.org/fep/044f#quoteAuthorization", "@type": "@id"},
+    "quoteUrl": "as:quoteUrl",
+    "quoteUri": "http://fedibird.com/ns#quoteUri",
+    "_misskey_quote": "https://misskey-hub.net/ns#_misskey_quote",
 }
 _ACTOR_TERMS: dict[str, object] = {
     "toot": "http://joinmastodon.org/ns#",
@@ -114,12 +135,52 @@ def note(note: Note, ids: Ids) -> Document:
         "tag": [
             *({"type": "Mention", "href": mention.href, "name": mention.name} for mention in note.mentions),
             *({"type": "Hashtag", "href": ids.tag(tag), "name": f"#{tag}"} for tag in note.hashtags),
+            *map(_emoji, note.emojis),
         ],
         "replies": ids.replies(note.iri),
+        **_poll(note.poll),
+        **_quote(note),
     }
-    if PUBLIC in note.audience:
-        document["interactionPolicy"] = {"canQuote": {"automaticApproval": [PUBLIC]}}
+    if note.quote_policy is not None:
+        approved = _approved(note.quote_policy, note.author, ids)
+        document["interactionPolicy"] = {"canQuote": {"automaticApproval": [approved]}}
     return {"@context": [AS2, DATA_INTEGRITY, _terms_of(document)], **document}
+
+
+def _approved(policy: QuotePolicy, author: Iri, ids: Ids) -> Iri:
+    """Who may quote without being asked; nobody is spelled as the author alone (FEP-044f)."""
+    return {QuotePolicy.PUBLIC: PUBLIC, QuotePolicy.FOLLOWERS: ids.followers, QuotePolicy.NOBODY: author}[policy]
+
+
+def _emoji(emoji: Emoji) -> Document:
+    return {"type": "Emoji", "name": f":{emoji.shortcode}:", "icon": {"type": "Image", "url": emoji.url}}
+
+
+def _poll(poll: Poll | None) -> Document:
+    """What a Question asks, with its counts as they are now."""
+    if poll is None:
+        return {}
+    choices = [
+        {"type": "Note", "name": choice.name, "replies": {"type": "Collection", "totalItems": choice.votes}}
+        for choice in poll.choices
+    ]
+    document: Document = {"anyOf" if poll.multiple else "oneOf": choices}
+    if poll.ends is not None:
+        document["endTime"] = date(poll.ends)
+    if poll.closed is not None:
+        document["closed"] = date(poll.closed)
+    if poll.voters is not None:
+        document["votersCount"] = poll.voters
+    return document
+
+
+def _quote(note: Note) -> Document:
+    """A quote in every spelling that servers read (FEP-044f; Fedibird, Misskey, Pleroma)."""
+    if note.quote is None:
+        return {}
+    names = ("quote", "quoteUrl", "quoteUri", "_misskey_quote")
+    stamp = {"quoteAuthorization": note.quote_stamp} if note.quote_stamp is not None else {}
+    return {**dict.fromkeys(names, note.quote), **stamp}
 
 
 def _attachment(attachment: Attachment) -> Document:
@@ -245,6 +306,10 @@ def _embedded(follow: Follow) -> Document:
 
 def _activity(type: str, id: Iri, actor: Iri, object: Document | Iri, **properties: object) -> Document:
     return {"@context": [AS2, DATA_INTEGRITY], "id": id, "type": type, "actor": actor, **properties, "object": object}
+
+
+activity = _activity
+"""Any activity of ours around an object: what asking.py composes with."""
 
 
 def _copied(document: Document, *names: str) -> Document:

@@ -13,6 +13,7 @@ from node.errors import Reason, Refused
 from node.ids import Ids
 from node.model import (
     Accept,
+    AcceptQuote,
     Activity,
     Add,
     Announce,
@@ -30,7 +31,9 @@ from node.model import (
     Like,
     Move,
     Note,
+    QuoteRequest,
     Reject,
+    RejectQuote,
     Remove,
     UndoAnnounce,
     UndoFollow,
@@ -39,6 +42,7 @@ from node.model import (
     UpdateActor,
     Verdict,
     Visibility,
+    Vote,
     origin_of,
 )
 
@@ -93,6 +97,17 @@ def admit(activity: Activity, signed_actor: Iri, *, ids: Ids, proven_by: Iri | N
         case Flag():
             if not any(ids.is_ours(iri) for iri in activity.objects):
                 raise Refused(Reason.NOT_FOR_US, "nothing of what is reported is ours")
+        case Vote():
+            for note in activity.notes:
+                _same_origin(note, activity.actor, "a vote")
+        case QuoteRequest():
+            if not ids.is_ours(activity.object):
+                raise Refused(Reason.NOT_FOR_US, f"{activity.object} is nothing of ours to be quoted")
+            _same_origin(activity.instrument, activity.actor, "a post that quotes")
+        case AcceptQuote():
+            _same_origin(activity.stamp, activity.actor, "a stamp")
+        case RejectQuote():
+            pass  # whether it was asked for is in the store
         case Announce() | Like():
             pass  # whether there is such a note, and whether it is open, is in the store
         case Ignored():

@@ -18,6 +18,14 @@ CATCH_UP = "catch_up"
 """What somebody wrote while the node was away."""
 THREAD = "thread"
 """A thread that was completed: kept to know when, and how much its origin has beyond it."""
+POLL = "poll"
+"""A poll that has to be counted, told of, or asked for again."""
+QUOTE = "quote"
+"""A post that quotes another, to be found out about; or one of the owner's, to be sent again with what came of it."""
+LINKS = "links"
+"""The links of somebody's profile, to be checked whether they point back (links.py)."""
+ERRANDS = (POLL, QUOTE)
+"""What is done beside the outboxes (errands.py)."""
 TELL = "tell"
 """An absence that the owner has not been told of."""
 
@@ -79,16 +87,31 @@ async def of_kind(tx: Tx, kind: str) -> list[Chore]:
     return [_chore(row) for row in rows]
 
 
-async def due(tx: Tx, now: datetime, limit: int = 200) -> list[Chore]:
+async def due(tx: Tx, now: datetime, limit: int = 200, *, errands: bool = False) -> list[Chore]:
+    """What is to be done by now: the errands, or everything else."""
     rows = await tx.execute(
-        select(chores).where(chores.c.next_at <= ms(now)).order_by(chores.c.next_at, chores.c.id).limit(limit)
+        select(chores)
+        .where(chores.c.next_at <= ms(now), chores.c.kind.in_(ERRANDS) == errands, chores.c.kind != LINKS)
+        .order_by(chores.c.next_at, chores.c.id)
+        .limit(limit)
     )
     return [_chore(row) for row in rows]
 
 
-async def next_at(tx: Tx) -> datetime | None:
+async def next_at(tx: Tx, *, errands: bool = False) -> datetime | None:
     """When the next one is due."""
-    return when_or_none((await tx.execute(select(func.min(chores.c.next_at)))).scalar_one())
+    mine = (chores.c.kind.in_(ERRANDS) == errands) & (chores.c.kind != LINKS)
+    query = select(func.min(chores.c.next_at)).where(mine)
+    return when_or_none((await tx.execute(query)).scalar_one())
+
+
+async def plan(tx: Tx, kind: str, subject: str, at: datetime, *, earlier: bool = True) -> None:
+    """To be done at `at`; what is planned for earlier stays so. Not `earlier`: at `at` and not before."""
+    await insert_new(tx, chores, [_row(kind, subject, at, None, at)])
+    moved = update(chores).where(chores.c.kind == kind, chores.c.subject == subject)
+    if earlier:
+        moved = moved.where((chores.c.next_at > ms(at)) | chores.c.next_at.is_(None))
+    await tx.execute(moved.values(next_at=ms(at), attempts=0))
 
 
 async def untried(tx: Tx, kind: str) -> int:

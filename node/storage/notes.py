@@ -9,11 +9,26 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, delete, func, null, select, union_all, update
 
-from node.model import Attachment, Audience, Authorship, Iri, Mention, Note, Post, Trust, Verdict, Visibility
+from node.model import (
+    Attachment,
+    Audience,
+    Authorship,
+    Emoji,
+    Iri,
+    Mention,
+    Note,
+    Post,
+    QuotePolicy,
+    QuoteState,
+    Trust,
+    Verdict,
+    Visibility,
+)
+from node.storage import polls
 from node.storage.actors import RESEMBLED, beside_the_real, to_actor
 from node.storage.blocks import is_hidden
 from node.storage.dialect import Tx, insert, insert_new, ms, ms_or_none, upsert, when, when_or_none
-from node.storage.schema import actors, featured, home, notes, reactions, tombstones
+from node.storage.schema import actors, featured, home, notes, reactions, tombstones, votes
 
 OPEN = (Visibility.PUBLIC.value, Visibility.UNLISTED.value)
 
@@ -33,6 +48,8 @@ class NewNote:
     own: bool = False
     for_owner: bool = False
     document: bytes | None = None
+    quote_state: QuoteState | None = None
+    """None: to be found out, if it quotes anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +74,11 @@ def _content(note: Note) -> dict[str, Any]:
         "hashtags": list(note.hashtags),
         "attachments": [_pack(item) for item in note.attachments],
         "source": note.source,
+        "emojis": [[emoji.shortcode, emoji.url] for emoji in note.emojis] or None,
+        "poll": polls.pack(note.poll),
+        "quote": note.quote,
+        "quote_stamp": note.quote_stamp,
+        "quote_policy": note.quote_policy,
     }
 
 
@@ -110,6 +132,7 @@ def _row(new: NewNote) -> dict[str, Any]:
         "audience": [list(note.audience.to), list(note.audience.cc)],
         "document": new.document,
         "activity": new.activity,
+        "quote_state": new.quote_state or (QuoteState.PENDING if note.quote is not None else None),
         **_content(note),
         **_authorship(new.authorship),
     }
@@ -199,6 +222,11 @@ def to_post(row: Any) -> Post:
         hashtags=tuple(row.hashtags),
         attachments=tuple(map(_unpack, row.attachments)),
         source=row.source,
+        emojis=tuple(Emoji(shortcode, url) for shortcode, url in row.emojis or ()),
+        poll=polls.unpack(row.poll),
+        quote=Iri(row.quote) if row.quote else None,
+        quote_stamp=Iri(row.quote_stamp) if row.quote_stamp else None,
+        quote_policy=QuotePolicy(row.quote_policy) if row.quote_policy else None,
     )
     authorship = Authorship(
         verdict=Verdict(row.verdict),
@@ -217,6 +245,7 @@ def to_post(row: Any) -> Post:
         received_at=when(row.received_at),
         authorship=authorship,
         own=row.own,
+        quote_state=QuoteState(row.quote_state) if row.quote_state else None,
     )
 
 
@@ -325,6 +354,7 @@ async def bury(tx: Tx, tombstone: Tombstone) -> bool:
     await tx.execute(delete(home).where(home.c.note_id == found))
     await tx.execute(delete(reactions).where(reactions.c.note == tombstone.iri))
     await tx.execute(delete(featured).where(featured.c.note == tombstone.iri))
+    await tx.execute(delete(votes).where(votes.c.question == tombstone.iri))
     await tx.execute(delete(notes).where(notes.c.id == found))
     return True
 

@@ -93,7 +93,7 @@ actors = Table(
     Column("document", LargeBinary),  # as received
     Column("fetched_at", BigInteger, nullable=False),
     Column("gone_at", BigInteger),  # its server said 410, or it deleted itself
-    Column("emojis", JSON),  # custom emoji in name and bio: [[shortcode, url], …]
+    Column("emojis", JSON(none_as_null=True)),  # custom emoji in name and bio: [[shortcode, url], …]
     Column("resembles", Text),  # the IRI of somebody the owner knows, for whom this account could be taken
 )
 Index("ix_actors_host_username", actors.c.host, actors.c.username)
@@ -145,8 +145,8 @@ notes = Table(
     Column("key_since", BigInteger),
     Column("key_trust", Text),
     Column("signed_at", BigInteger),
-    Column("emojis", JSON),
-    Column("poll", JSON),  # a question's options and counts, as last heard
+    Column("emojis", JSON(none_as_null=True)),
+    Column("poll", JSON(none_as_null=True)),  # a question's options and counts, as last heard
     Column("quote", Text),  # the IRI of the note it quotes
     Column("quote_state", Text),  # pending | accepted | rejected | revoked (FEP-044f)
     Column("quote_stamp", Text),  # the IRI of the QuoteAuthorization

@@ -22,15 +22,19 @@ from node.model import (
     Announce,
     Attachment,
     Audience,
+    Choice,
     Create,
     Delete,
+    Emoji,
     Follow,
     Iri,
     KeyKind,
     Like,
     Mention,
     Note,
+    Poll,
     Profile,
+    QuotePolicy,
     Reject,
     Remove,
     UndoAnnounce,
@@ -72,6 +76,18 @@ attachments = st.builds(
 )
 
 
+choices = st.builds(Choice, name=plain_text.filter(bool), votes=st.integers(0, 10**6))
+polls = st.builds(
+    Poll,
+    choices=st.lists(choices, min_size=1, max_size=5, unique_by=lambda choice: choice.name).map(tuple),
+    multiple=st.booleans(),
+    ends=st.none() | dates,
+    closed=st.none() | dates,
+    voters=st.none() | st.integers(0, 10**6),
+)
+asked = st.just({}) | polls.map(lambda poll: {"type": "Question", "poll": poll})
+
+
 @st.composite
 def notes(draw: st.DrawFn, edited: bool | None = None) -> Note:
     warning = draw(plain_text)
@@ -94,6 +110,11 @@ def notes(draw: st.DrawFn, edited: bool | None = None) -> Note:
         hashtags=tuple(draw(st.lists(words, max_size=3, unique_by=str.casefold))),
         attachments=tuple(draw(st.lists(attachments, max_size=2))),
         source=draw(st.none() | lines_text),
+        emojis=draw(st.just(()) | st.just((Emoji("blobcat", "https://b.example/blobcat.png"),))),
+        quote=(quote := draw(st.none() | iris)),
+        quote_stamp=draw(st.none() | iris) if quote is not None else None,
+        quote_policy=draw(st.none() | st.sampled_from(QuotePolicy)),
+        **draw(asked),
     )
 
 
@@ -248,7 +269,15 @@ def test_collections_are_read_back():
 
 # ── the shape ────────────────────────────────────────────────────────────────────────────────
 
-PLAIN = Note(IDS.note(5), IDS.actor, compose.audience(Visibility.PUBLIC, IDS), "<p>x</p>", NOW, language="fr")
+PLAIN = Note(
+    IDS.note(5),
+    IDS.actor,
+    compose.audience(Visibility.PUBLIC, IDS),
+    "<p>x</p>",
+    NOW,
+    language="fr",
+    quote_policy=QuotePolicy.PUBLIC,
+)
 
 
 @pytest.mark.parametrize(

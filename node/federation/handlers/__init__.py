@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from node.federation.handlers import actor, announce, featured, follow, like, moderation, move, note
+from node.federation.handlers import actor, announce, featured, follow, like, moderation, move, note, poll, quote
 from node.federation.handlers.arrived import Arrived, Here
 from node.model import (
     Accept,
+    AcceptQuote,
     Activity,
     Add,
     Announce,
@@ -24,13 +25,16 @@ from node.model import (
     Follow,
     Like,
     Move,
+    QuoteRequest,
     Reject,
+    RejectQuote,
     Remove,
     UndoAnnounce,
     UndoFollow,
     UndoLike,
     Update,
     UpdateActor,
+    Vote,
 )
 from node.storage.dialect import Tx
 
@@ -54,6 +58,10 @@ TABLE: dict[type[Activity], Handler] = {
     Block: moderation.block,
     Flag: moderation.flag,
     Move: move.move,
+    Vote: poll.vote,
+    QuoteRequest: quote.request,
+    AcceptQuote: quote.accept,
+    RejectQuote: quote.reject,
 }
 """Every handler takes a list, in order of arrival; those of the kinds that flood write it in a few statements."""
 

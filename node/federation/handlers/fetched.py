@@ -11,7 +11,7 @@ from node.federation import policy
 from node.federation.handlers.arrived import Here
 from node.model import Authorship, Iri, Note, ReactionKind, Visibility
 from node.observe import count
-from node.storage import activities, actors, notes, reactions
+from node.storage import activities, actors, chores, notes, reactions
 from node.storage.activities import Logged
 from node.storage.dialect import Tx
 from node.storage.reactions import Reaction
@@ -96,6 +96,8 @@ async def store(tx: Tx, found: Sequence[Found], here: Here, *, at_home: bool) ->
     await activities.record_many(tx, [_logged(one, here) for one in kept])
     await notes.add_many(tx, new)
     await notes.show_at_home(tx, shown)
+    quoting = [note.note.iri for note in new if note.note.quote is not None]
+    await chores.add_many(tx, chores.QUOTE, quoting, here.now, {})
     return [one.note.iri for one in kept]
 
 

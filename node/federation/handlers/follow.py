@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from node.federation import compose
+from node.federation.handlers import quote
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import Accept, Deliver, Effect, Follow, Iri, ReactionKind, Reject, Tell, UndoFollow
+from node.model import Accept, Deliver, Effect, Follow, Iri, ReactionKind, Reject, RejectQuote, Tell, UndoFollow
 from node.storage import activities, actors, chores, reactions, relations
 from node.storage.dialect import Tx
 from node.storage.relations import State
@@ -63,11 +64,20 @@ async def reject(tx: Tx, arrived: Sequence[Arrived[Reject]], here: Here) -> list
     for item in arrived:
         relation = await relations.follow_of(tx, item.activity.actor)
         if relation is None or relation.state is State.REJECTED or not _answers(item.activity, relation, here):
+            effects += await _no_to_a_quote(tx, item, here)
             continue
         await log(tx, [item], [relation.activity])
         await relations.settle_follow(tx, relation.actor, State.REJECTED)
         effects.append(Tell("rejected", relation.actor))
     return effects
+
+
+async def _no_to_a_quote(tx: Tx, item: Arrived[Reject], here: Here) -> list[Effect]:
+    """A Reject that says nothing but an id may mean a request to quote."""
+    if quote.note_of_request(item.activity.follow, here) is None:
+        return []
+    no = RejectQuote(item.activity.id, item.activity.actor, item.activity.follow, None)
+    return await quote.reject(tx, [Arrived(no, item.signed, item.received_at)], here)
 
 
 def _answers(answer: Accept | Reject, relation: relations.Relation, here: Here) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from node.federation import policy
+from node.federation.handlers import quote
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import Authorship, Create, Delete, Effect, Iri, Tell, Update
+from node.model import Authorship, Create, Delete, Effect, Iri, Note, Post, Tell, Update
 from node.observe import count
-from node.storage import activities, actors, notes, revisions
+from node.storage import activities, actors, chores, notes, polls, quotes, revisions
 from node.storage.dialect import Tx
 
 
@@ -56,6 +57,8 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     await log(tx, kept, [item.activity.note.iri for item in kept])
     await notes.add_many(tx, new)
     await notes.show_at_home(tx, at_home)
+    quoting = [note.note.iri for note in new if note.note.quote is not None]
+    await chores.add_many(tx, chores.QUOTE, quoting, here.now, {})
     told: list[Effect] = [Tell("note", str(note.id)) for note in new]
     return [*told, *(Tell("page", str(note.id)) for note in new if note.note.in_reply_to in ours)]
 
@@ -84,17 +87,45 @@ async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list
             continue
         newest = post.note.updated or post.note.published
         if note.updated is None or (newest is not None and note.updated <= newest):
+            told += await _refresh(tx, post, note, here)
             continue
         await log(tx, [item], [note.iri])
         await revisions.keep(tx, post.id)
         await notes.edit(tx, post.id, note, _verdict(item), activity=item.activity.id)
+        if note.poll is None or not note.poll.asks_the_same(post.note.poll):
+            await polls.forget(tx, note.iri)
+        await _quote_anew(tx, post, note, here)
         told.append(Tell("edit", str(post.id)))
     return told
+
+
+async def _refresh(tx: Tx, post: Post, note: Note, here: Here) -> list[Effect]:
+    """Not an edit: the counts of a poll that asks the same as before, or a stamp for the same quote."""
+    told: list[Effect] = []
+    if note.poll is not None and note.poll != post.note.poll and note.poll.asks_the_same(post.note.poll):
+        await polls.put(tx, note.iri, note.poll)
+        told.append(Tell("poll_counts", str(post.id)))
+    if note.quote == post.note.quote and note.quote_stamp != post.note.quote_stamp:
+        await _quote_anew(tx, post, note, here)
+        told.append(Tell("quote", str(post.id)))
+    return told
+
+
+async def _quote_anew(tx: Tx, post: Post, note: Note, here: Here) -> None:
+    """Whom it quotes, or by what leave, has changed: to be found out about again."""
+    if (note.quote, note.quote_stamp) == (post.note.quote, post.note.quote_stamp):
+        return
+    await quotes.renew(tx, note.iri, note.quote, note.quote_stamp)
+    if note.quote is not None:
+        await chores.plan(tx, chores.QUOTE, note.iri, here.now)
 
 
 async def delete(tx: Tx, arrived: Arrived[Delete], here: Here) -> list[Effect]:
     """Forget a note at its author's word, and remember that it is gone: a late Create stays refused."""
     iri, author = arrived.activity.object, arrived.activity.actor
+    if withdrawn := await quote.withdraw(tx, iri, author, here):
+        await log(tx, [arrived], [iri])
+        return withdrawn
     post = await notes.get(tx, iri)
     if post is not None and post.note.author != author:
         return []
