@@ -305,7 +305,7 @@ class Endpoints:
         return _refuse(405, "method_not_allowed", "the inbox takes POST", headers={"Allow": "POST"})
 
     async def outbox(self, request: web.Request) -> web.Response:
-        """Public and unlisted activities, newest first, exactly as they were delivered (federation.md §8)."""
+        """Public and unlisted posts, and boosts, newest first, exactly as they were delivered (federation.md §8)."""
         form = _form(request)
         if form is Form.HTML:
             return _see(self._ids.profile_page)
@@ -334,7 +334,7 @@ class Endpoints:
 
     async def _outbox(self, form: Form) -> Answer:
         async with self._store.read() as tx:
-            total = await notes.count_own(tx)
+            total = await timelines.outbox_size(tx)
         own = self._ids.outbox
         document = compose.collection(own, total, _page_of(own))
         return _open(_json({**document, "last": _page_of(own, min_id=0)}), form)

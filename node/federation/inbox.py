@@ -15,6 +15,7 @@ from node.errors import CuicuiError, Malformed, NotFound, Refused, Unreachable
 from node.events import Events
 from node.federation import httpsig, parse, policy
 from node.federation.actors import Actors
+from node.federation.allowance import Allowance
 from node.federation.authenticate import Authenticator, Outcome, read_json
 from node.federation.batch import Batcher
 from node.federation.handlers import TABLE, Arrived, Here, fetched, move
@@ -34,6 +35,7 @@ from node.model import (
     Deliver,
     Effect,
     Follow,
+    Forward,
     Ignored,
     Iri,
     Like,
@@ -43,6 +45,7 @@ from node.model import (
     Tell,
     Update,
     UpdateActor,
+    host_of,
     origin_of,
 )
 from node.observe import count
@@ -58,6 +61,9 @@ TRIES = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=30))
 
 _UNDOABLE = (Announce, Like)
 """What may be undone before it comes; a Follow decides for itself."""
+
+FORWARDED = 60
+"""Answers of people of one host that are passed on to the owner's followers within an hour."""
 
 FETCHED_FROM_AT_ONCE = 8
 """Servers from which boosted posts are fetched side by side; from each of them, one after the other."""
@@ -90,6 +96,7 @@ class Inbox:
         self._snowflake = snowflake
         self._clock = clock
         self._owner = owner
+        self._forwards = Allowance(FORWARDED, timedelta(hours=1))
         self._batcher: Batcher[Arrived[Activity]] = Batcher(self._write)
 
     async def receive(self, request: Incoming) -> None:
@@ -123,7 +130,7 @@ class Inbox:
             authorship = await self._judged(activity, document, signed, outcome)
         elif isinstance(outcome, policy.ProofBroken):
             await self._judge(activity.actor, outcome, signed)  # a broken proof refuses a Delete as well
-        return Arrived(activity, signed, self._clock(), authorship)
+        return Arrived(activity, signed, self._clock(), authorship, proven=proven_by is not None)
 
     async def _judged(
         self, activity: Create | Update, document: Mapping[str, JsonValue], signed: Signed, whole: Outcome
@@ -213,6 +220,9 @@ class Inbox:
             match effect:
                 case Deliver(activity, inboxes):
                     jobs += await self._outbox.submit(tx, self._outbox.seal(activity), inboxes, here.now)
+                case Forward(activity_id, author, body, inboxes):
+                    if self._forwards.take(host_of(author), here.now):
+                        jobs += await self._outbox.forward(tx, activity_id, body, inboxes, here.now)
                 case Tell():
                     pass
         return jobs

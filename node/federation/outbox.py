@@ -79,6 +79,10 @@ class Outbox:
         elsewhere = [inbox for inbox in inboxes if not inbox.startswith(ours + "/")]
         return await queue.put(tx, iri, actor, sealed.body, elsewhere, at, worker=self._worker)
 
+    async def forward(self, tx: Tx, activity: Iri, body: bytes, inboxes: Iterable[Iri], at: datetime) -> list[Job]:
+        """Owe somebody else's logged activity to inboxes, as it came; it is sent in the owner's name (§7.1.2)."""
+        return await queue.put(tx, activity, self._ids.actor, body, inboxes, at, worker=self._worker)
+
 
 async def recipients(tx: Tx, audience: Audience, visibility: Visibility, ids: Ids) -> list[Iri]:
     """The inboxes that an audience means: followers' first, shared ones folded, then people (federation.md §9).

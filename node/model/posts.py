@@ -114,6 +114,16 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Forward:
+    """Send somebody's logged activity on, as it came (`body`), to these inboxes; `actor` is who said it."""
+
+    activity: Iri
+    actor: Iri
+    body: bytes
+    inboxes: tuple[Iri, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Say inside the process that something happened: (`note`, id), (`follow`, actor) …"""
 
@@ -121,4 +131,4 @@ class Tell:
     subject: str
 
 
-Effect = Deliver | Tell
+Effect = Deliver | Forward | Tell

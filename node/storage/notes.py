@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, null, select, union_all, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, null, select, union_all, update
 
 from node.model import (
     Attachment,
@@ -165,6 +165,34 @@ async def known(tx: Tx, authors: Mapping[Iri, Iri]) -> set[Iri]:
     gone = select(tombstones.c.iri, tombstones.c.author).where(tombstones.c.iri.in_(set(authors)))
     rows = await tx.execute(union_all(here, gone))
     return {Iri(row.iri) for row in rows if row.author is None or authors[row.iri] == row.author}
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A note of somebody else's that is here, and missing at home or among what was said to the owner."""
+
+    id: int
+    iri: Iri
+    author: Iri
+    for_owner: bool
+    at_home: bool
+
+
+async def not_shown(tx: Tx, iris: Iterable[Iri]) -> list[Hidden]:
+    """Which of these are here and not shown in both places."""
+    at_home = exists().where(home.c.id == notes.c.id).label("at_home")
+    rows = await tx.execute(
+        select(notes.c.id, notes.c.iri, notes.c.for_owner, actors.c.iri.label("author"), at_home)
+        .join(actors, actors.c.id == notes.c.author_id)
+        .where(notes.c.iri.in_(set(iris)), ~notes.c.own)
+    )
+    found = [Hidden(row.id, Iri(row.iri), Iri(row.author), row.for_owner, bool(row.at_home)) for row in rows]
+    return [one for one in found if not (one.for_owner and one.at_home)]
+
+
+async def mark_for_owner(tx: Tx, identifier: int) -> None:
+    """It turned out to be said to the owner."""
+    await tx.execute(update(notes).where(notes.c.id == identifier).values(for_owner=True))
 
 
 async def own_among(tx: Tx, iris: Iterable[Iri]) -> set[Iri]:

@@ -7,14 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Select, delete, literal, select
+from sqlalchemy import Column, Select, delete, func, literal, select
 
-from node.model import Iri, Post, Visibility, utcnow
+from node.model import Iri, Post, ReactionKind, Visibility, utcnow
 from node.storage import blocks
 from node.storage.actors import by_ids
 from node.storage.dialect import Tx
 from node.storage.notes import OPEN, posts, to_post
-from node.storage.schema import activities, actors, home, notes
+from node.storage.schema import activities, actors, home, notes, reactions
 
 PAGE = 20
 MOST = 80
@@ -116,23 +116,45 @@ async def thread(tx: Tx, root: Iri, *, limit: int = MOST) -> list[Post]:
 async def outbox(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE
 ) -> list[tuple[int, bytes]]:
-    """The activities of public and unlisted notes, exactly as they were delivered, with the notes' numbers.
+    """What the owner said to everybody, exactly as it was delivered: posts, public and unlisted, and boosts.
 
-    Newest first. `before` gives the page below a note; `after` the page right above it.
+    Newest first, each with its number, which is that of its time. `before` gives the page below a
+    number; `after` the page right above it.
     """
-    query = (
+    written = (
         select(notes.c.id, activities.c.body)
         .join(activities, activities.c.iri == notes.c.activity)
         .where(notes.c.own, notes.c.visibility.in_(OPEN))
-        .order_by(notes.c.id.desc() if after is None else notes.c.id)
-        .limit(min(limit, MOST))
     )
-    if before is not None:
-        query = query.where(notes.c.id < before)
-    if after is not None:
-        query = query.where(notes.c.id > after)
-    found = [(int(row.id), bytes(row.body)) for row in await tx.execute(query)]
-    return sorted(found, reverse=True)
+    boosted = select(reactions.c.id, activities.c.body).join(activities, activities.c.iri == reactions.c.activity)
+    parts = []
+    for query, key in ((written, notes.c.id), (boosted.where(*_OWN_BOOST), reactions.c.id)):
+        if before is not None:
+            query = query.where(key < before)
+        if after is not None:
+            query = query.where(key > after)
+        parts.append(query.order_by(key.desc() if after is None else key).limit(min(limit, MOST)))
+    found = [(int(row.id), bytes(row.body)) for part in parts for row in await tx.execute(part)]
+    nearest = sorted(found, reverse=after is None)[: min(limit, MOST)]
+    return sorted(nearest, reverse=True)
+
+
+_OWN_BOOST = (
+    reactions.c.kind == ReactionKind.BOOST.value,
+    activities.c.direction == "out",  # the owner's own: what others did came in
+)
+
+
+async def outbox_size(tx: Tx) -> int:
+    """How many posts and boosts there are in it."""
+    written = select(func.count()).select_from(notes).where(notes.c.own, notes.c.visibility.in_(OPEN))
+    boosted = (
+        select(func.count())
+        .select_from(reactions)
+        .join(activities, activities.c.iri == reactions.c.activity)
+        .where(*_OWN_BOOST)
+    )
+    return int((await tx.execute(written)).scalar_one()) + int((await tx.execute(boosted)).scalar_one())
 
 
 async def _page(

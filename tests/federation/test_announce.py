@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from node.model import Iri, Post
 from node.observe import counters
 from node.storage import reactions
 from tests.support.attack import greet, nothing_changes
-from tests.support.following import said, seen
+from tests.support.following import befriend, said, seen
 from tests.support.homes import Home, eventually
 from tests.support.stranger import PUBLIC, Json, Place, Stranger
 
@@ -228,3 +229,30 @@ async def test_a_neighbours_undo_does_not_use_up_what_comes(alice: Home, dave: S
     assert await seen(alice, post.note.iri) == (0, 0, 0)
     assert (await dave.deliver(coming, alice.base)).status == 202  # undone is used up, by its owner
     assert await seen(alice, post.note.iri) == (0, 0, 0)
+
+
+async def test_our_boosts_are_in_our_outbox_among_the_posts(alice: Home, bob: Home, dave: Stranger) -> None:
+    """ActivityPub §5.1; and another node of this kind finds them there after it was away."""
+    note = serve(dave.place, dave.prove(dave.note("worth passing on")))
+    await followed(alice, dave)
+    assert (await dave.deliver(dave.create(note), alice.base)).status == 202
+    for words in ("before", "between", "after"):
+        if words == "after":
+            await alice.node.interactions.boost(Iri(str(note["id"])))
+        await said(alice, words)
+    page = json.loads((await dave.get(f"{alice.base}/outbox?page=true")).body)
+    assert [item["type"] for item in page["orderedItems"]] == ["Create", "Announce", "Create", "Create"]
+    assert page["orderedItems"][1]["object"] == note["id"]
+    top = json.loads((await dave.get(f"{alice.base}/outbox")).body)
+    assert top["totalItems"] == 4
+    older = f"{alice.base}/outbox?page=true&max_id={page['prev'].rpartition('=')[2]}"
+    assert json.loads((await dave.get(older)).body)["orderedItems"][0]["type"] == "Announce"
+    await befriend(bob, alice)  # the recent posts are fetched on follow, boosts with them
+
+    async def passed_on() -> bool:
+        home = await bob.node.owner.timeline(limit=40)
+        return any(post.boosted_by is not None and post.note.iri == note["id"] for post in home)
+
+    await eventually(passed_on)
+    await alice.node.interactions.unboost(Iri(str(note["id"])))
+    assert json.loads((await dave.get(f"{alice.base}/outbox")).body)["totalItems"] == 3

@@ -23,6 +23,8 @@ class Arrived(Generic[A]):
     signed: Signed
     received_at: datetime
     authorship: Authorship | None = None
+    proven: bool = False
+    """The activity itself carries a proof by its actor that holds: it is believed whoever brings it."""
 
 
 @dataclass(frozen=True, slots=True)

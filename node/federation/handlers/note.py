@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from node.federation import policy
-from node.federation.handlers import quote
+from node.federation.handlers import onward, quote
 from node.federation.handlers.arrived import Arrived, Here, log
 from node.model import Authorship, Create, Delete, Effect, Iri, Note, Post, Tell, Update
 from node.observe import count
@@ -20,9 +20,10 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     """
     by_note = {item.activity.note.iri: item for item in reversed(arrived)}
     known = await notes.known(tx, {iri: item.activity.actor for iri, item in by_note.items()})
+    told: list[Effect] = await _meant_after_all(tx, [by_note[iri] for iri in known], here) if known else []
     fresh = [item for iri, item in by_note.items() if iri not in known][::-1]
     if not fresh:
-        return []
+        return told
     authors = await actors.briefs(tx, {item.activity.actor for item in fresh})
     answered = {item.activity.note.in_reply_to for item in fresh} - {None}
     ours = await notes.own_among(tx, [iri for iri in answered if iri is not None and here.ids.is_ours(iri)])
@@ -59,8 +60,46 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     await notes.show_at_home(tx, at_home)
     quoting = [note.note.iri for note in new if note.note.quote is not None]
     await chores.add_many(tx, chores.QUOTE, quoting, here.now, {})
-    told: list[Effect] = [Tell("note", str(note.id)) for note in new]
-    return [*told, *(Tell("page", str(note.id)) for note in new if note.note.in_reply_to in ours)]
+    told += (Tell("note", str(note.id)) for note in new)
+    told += (Tell("page", str(note.id)) for note in new if note.note.in_reply_to in ours)
+    answers = [(item, item.activity.note) for item in kept if item.activity.note.in_reply_to in ours]
+    return told + await onward.on(tx, answers, here)
+
+
+async def _meant_after_all(tx: Tx, again: Sequence[Arrived[Create]], here: Here) -> list[Effect]:
+    """What we had fetched as a stranger's word is now said to the owner, or by somebody followed: so it is shown.
+
+    What the note says, who may read it and its verdict stay as they are (security.md §2).
+    """
+    authors = await actors.briefs(tx, {item.activity.actor for item in again})
+    wanted = {
+        item.activity.note.iri: item
+        for item in again
+        if authors[item.activity.actor].followed or _addressed(item, here) or _may_answer_us(item, here)
+    }
+    effects: list[Effect] = []
+    for post in await notes.not_shown(tx, wanted):
+        item = wanted[post.iri]
+        if post.author != item.activity.actor:
+            continue
+        answers = item.activity.note.in_reply_to
+        ours = await notes.own_among(tx, [answers]) if answers is not None and _may_answer_us(item, here) else set()
+        for_owner = not post.for_owner and (_addressed(item, here) or bool(ours))
+        at_home = not post.at_home and authors[post.author].followed
+        if not (for_owner or at_home):
+            continue
+        await log(tx, [item], [post.iri])
+        if for_owner:
+            await notes.mark_for_owner(tx, post.id)
+        if at_home:
+            await notes.show_at_home(tx, [(post.id, authors[post.author].id)])
+        effects.append(Tell("note", str(post.id)))
+    return effects
+
+
+def _may_answer_us(item: Arrived[Create], here: Here) -> bool:
+    parent = item.activity.note.in_reply_to
+    return parent is not None and here.ids.is_ours(parent)
 
 
 def _addressed(item: Arrived[Create], here: Here) -> bool:
@@ -96,6 +135,7 @@ async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list
             await polls.forget(tx, note.iri)
         await _quote_anew(tx, post, note, here)
         told.append(Tell("edit", str(post.id)))
+        told += await onward.on(tx, [(item, post.note)], here)
     return told
 
 
@@ -135,4 +175,6 @@ async def delete(tx: Tx, arrived: Arrived[Delete], here: Here) -> list[Effect]:
     await log(tx, [arrived], [iri])
     gone = await notes.bury(tx, tombstone)
     await activities.forget_content(tx, iri, by=author, but=arrived.activity.id)
-    return [Tell("delete", str(post.id))] if gone and post is not None else []
+    if not gone or post is None:
+        return []
+    return [Tell("delete", str(post.id)), *await onward.on(tx, [(arrived, post.note)], here)]

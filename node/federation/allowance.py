@@ -1,0 +1,31 @@
+"""So often within so long, for each of many: hosts or accounts. In memory, bounded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from datetime import datetime, timedelta
+
+MOST = 5_000
+"""Names that are counted at one time; the one counted longest ago is forgotten."""
+
+
+class Allowance:
+    """`often` times within `span`, which begins with the first."""
+
+    def __init__(self, often: int, span: timedelta) -> None:
+        self._often = often
+        self._span = span
+        self._used: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
+
+    def take(self, name: str, now: datetime) -> bool:
+        """Count one more; False when it is too many."""
+        began, used = self._used.get(name, (now, 0))
+        if now - began >= self._span:
+            began, used = now, 0
+        if used >= self._often:
+            return False
+        self._used[name] = began, used + 1
+        self._used.move_to_end(name)
+        if len(self._used) > MOST:
+            self._used.popitem(last=False)
+        return True
