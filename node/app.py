@@ -142,7 +142,7 @@ def _wired(
     worker: str | None,
     resolver: AbstractResolver | None,
 ) -> Node:
-    if "base_url" in settings.model_fields_set and settings.base_url != base_url:
+    if "base_url" in settings.given and settings.base_url != base_url:
         raise StartError(
             f"this node was made for {base_url}, and the settings say {settings.base_url}",
             hint="an address is part of every id and cannot change; make another node, and move there",
