@@ -37,6 +37,7 @@ from node.federation.outbox import Outbox
 from node.federation.own import Gate, OwnDocuments
 from node.federation.polite import Manners, PoliteFetcher
 from node.federation.reception import BODY_LIMIT, Reception
+from node.federation.synchronise import Synchroniser
 from node.federation.threads import Threads
 from node.ids import Ids, Snowflake
 from node.interact import Interactions
@@ -199,6 +200,8 @@ def _wired(
         sign_private_posts=settings.sign_private_posts,
     )
     polite = PoliteFetcher(fetcher, Manners(settings.allow_networks))
+    synchroniser = Synchroniser(store, polite, outbox, events, ids=ids, snowflake=snowflake, clock=clock)
+    inbox.heard = synchroniser.hear
     gatherer = Gatherer(Originals(polite, actors, authenticator), actors, authenticator, ids=ids)
     backfill = Backfill(
         store,
@@ -206,6 +209,7 @@ def _wired(
         polite,
         gatherer,
         events,
+        synchroniser,
         ids=ids,
         snowflake=snowflake,
         clock=clock,

@@ -77,6 +77,11 @@ class Ids:
         return Iri(f"{self.base}/followers")
 
     @cached_property
+    def followers_synchronization(self) -> Iri:
+        """Which of the owner's followers live on the server that asks (FEP-8fcf)."""
+        return Iri(f"{self.base}/followers_synchronization")
+
+    @cached_property
     def following(self) -> Iri:
         return Iri(f"{self.base}/following")
 

@@ -22,6 +22,7 @@ from node.federation.gather import Gatherer, items
 from node.federation.handlers import Here, fetched
 from node.federation.handlers.fetched import Boost, Found
 from node.federation.polite import PoliteFetcher
+from node.federation.synchronise import Synchroniser
 from node.ids import Ids, Snowflake
 from node.model import Clock, Iri, Profile, Tell, host_of, origin_of
 from node.observe import count
@@ -88,6 +89,7 @@ class Backfill:
         fetcher: PoliteFetcher,
         gatherer: Gatherer,
         events: Events,
+        synchroniser: Synchroniser,
         *,
         ids: Ids,
         snowflake: Snowflake,
@@ -99,6 +101,7 @@ class Backfill:
         self._fetcher = fetcher
         self._gatherer = gatherer
         self._events = events
+        self._synchroniser = synchroniser
         self._ids = ids
         self._snowflake = snowflake
         self._clock = clock
@@ -110,7 +113,7 @@ class Backfill:
         events.subscribe(self._hear)
 
     def _hear(self, tell: Tell) -> None:
-        if tell.kind in ("accepted", "foreign"):
+        if tell.kind in ("accepted", "foreign", "chore"):
             self._wake.set()
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────
@@ -166,7 +169,10 @@ class Backfill:
     async def _do(self, chore: Chore) -> None:
         state = dict(chore.state)
         try:
-            await self._outbox(Iri(chore.subject), chore, state)
+            if chore.kind == chores.FOLLOWERS:
+                await self._synchroniser.ask(chore)
+            else:
+                await self._outbox(Iri(chore.subject), chore, state)
         except (Unreachable, Refused) as error:
             await self._failed(chore, state, error)
         except CuicuiError as error:

@@ -15,6 +15,7 @@ from node import __version__
 from node.answers import PRIVATE, PUBLIC, Answer, Shelf
 from node.errors import BadDocument
 from node.federation import compose, discovery
+from node.federation.partial import PartialFollowers
 from node.federation.policy import may_read
 from node.ids import Ids
 from node.model import PUBLIC as EVERYBODY
@@ -76,6 +77,7 @@ def mount(
             web.post("/inbox", receive),
             web.get("/outbox", own.outbox),
             web.get("/followers", own.followers),
+            web.get("/followers_synchronization", PartialFollowers(store, ids, gate).answer),
             web.get("/following", own.following),
             web.get("/featured", own.featured),
             web.get("/notes/{id}", own.note),

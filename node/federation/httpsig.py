@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -123,15 +124,18 @@ def sign(
     accept: str | None = None,
     with_query: bool = True,
     digest: str | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Every header to send, Host and Date included, signed.
 
     `digest` is body_digest(body) when the caller already has it (a fan-out computes it once).
     `with_query=False` leaves the query out of cavage's (request-target), for servers that verify
-    it so. Raises Unreachable(bad_url) when `url` is no http(s) address.
+    it so. `more` are headers to send and to sign besides. Raises Unreachable(bad_url) when `url`
+    is no http(s) address.
     """
     target = split(url)
-    headers = {"Host": target.host, "Date": _http_date(int(now.timestamp()))}
+    more = more or {}
+    headers = {"Host": target.host, "Date": _http_date(int(now.timestamp())), **more}
     if accept is not None:
         headers["Accept"] = accept
     if body is not None:
@@ -139,9 +143,9 @@ def sign(
         if content_type is not None:
             headers["Content-Type"] = content_type
     if dialect == "rfc9421":
-        _sign_rfc9421(headers, signer, method, target, digest if body is not None else None, now)
+        _sign_rfc9421(headers, signer, method, target, digest if body is not None else None, now, more)
     elif dialect == "cavage":
-        _sign_cavage(headers, signer, method, target, digest if body is not None else None, with_query)
+        _sign_cavage(headers, signer, method, target, digest if body is not None else None, with_query, more)
     else:
         raise ValueError(f"no such dialect: {dialect!r}")
     return headers
@@ -153,7 +157,13 @@ def body_digest(body: bytes) -> str:
 
 
 def _sign_cavage(
-    headers: dict[str, str], signer: Signer, method: str, target: Target, digest: str | None, with_query: bool
+    headers: dict[str, str],
+    signer: Signer,
+    method: str,
+    target: Target,
+    digest: str | None,
+    with_query: bool,
+    more: Mapping[str, str],
 ) -> None:
     path = target.path if with_query else target.path.partition("?")[0]
     pairs = [
@@ -168,6 +178,7 @@ def _sign_cavage(
             pairs.append(("content-type", headers["Content-Type"]))
     elif "Accept" in headers:
         pairs.append(("accept", headers["Accept"]))
+    pairs += [(name.lower(), value) for name, value in more.items()]
     algorithm = "rsa-sha256" if isinstance(signer.key, TransportKey) else "hs2019"
     signature = signer.key.sign(cavage.signing_string(pairs))
     headers["Signature"] = cavage.header(
@@ -176,7 +187,13 @@ def _sign_cavage(
 
 
 def _sign_rfc9421(
-    headers: dict[str, str], signer: Signer, method: str, target: Target, digest: str | None, now: datetime
+    headers: dict[str, str],
+    signer: Signer,
+    method: str,
+    target: Target,
+    digest: str | None,
+    now: datetime,
+    more: Mapping[str, str],
 ) -> None:
     lines = [f'"@method": {method}', f'"@target-uri": {target.url}']
     components: tuple[str, ...] = ("@method", "@target-uri")
@@ -184,6 +201,9 @@ def _sign_rfc9421(
         headers["Content-Digest"] = f"sha-256=:{digest}:"
         lines.append(f'"content-digest": {headers["Content-Digest"]}')
         components = ("@method", "@target-uri", "content-digest")
+    for name, value in more.items():
+        lines.append(f'"{name.lower()}": {value}')
+        components = (*components, name.lower())
     algorithm = "rsa-v1_5-sha256" if isinstance(signer.key, TransportKey) else "ed25519"
     text = rfc9421.parameters_text(components, int(now.timestamp()), signer.key_id, algorithm)
     lines.append(f'"@signature-params": {text}')

@@ -96,6 +96,8 @@ class Inbox:
         self._snowflake = snowflake
         self._clock = clock
         self._owner = owner
+        self.heard: Callable[[Signed], Awaitable[None]] = _nothing_more
+        """Called with each delivery that was believed, after it was written."""
         self._forwards = Allowance(FORWARDED, timedelta(hours=1))
         self._batcher: Batcher[Arrived[Activity]] = Batcher(self._write)
 
@@ -111,6 +113,7 @@ class Inbox:
             count(f"ignored.{activity.type}")
             return
         await self._batcher.put(arrived)
+        await self.heard(delivered.signed)
 
     async def _admitted(
         self, activity: Activity, document: Mapping[str, JsonValue], signed: Signed
@@ -338,6 +341,10 @@ class Inbox:
 
     async def drain(self) -> None:
         await self._batcher.drain()
+
+
+async def _nothing_more(_signed: Signed) -> None:
+    """Nobody listens."""
 
 
 def _told_apart(item: Arrived[Activity]) -> Arrived[Activity]:

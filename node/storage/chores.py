@@ -24,6 +24,8 @@ QUOTE = "quote"
 """A post that quotes another, to be found out about; or one of the owner's, to be sent again with what came of it."""
 LINKS = "links"
 """The links of somebody's profile, to be checked whether they point back (links.py)."""
+FOLLOWERS = "followers"
+"""Somebody's list of their followers who live here, to be compared with what we know (synchronise.py)."""
 ERRANDS = (POLL, QUOTE)
 """What is done beside the outboxes (errands.py)."""
 TELL = "tell"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import Table, delete, func, select, update
 
-from node.model import Iri
+from node.model import Iri, host_of, origin_of
 from node.storage.dialect import Tx, ms, upsert, when
 from node.storage.schema import actors, followers, follows
 
@@ -139,6 +140,19 @@ async def follower_inboxes(tx: Tx, *, shared: bool = True) -> list[Iri]:
         .where(followers.c.state == State.ACCEPTED, actors.c.gone_at.is_(None))
     )
     return [Iri(iri) for iri in rows.scalars()]
+
+
+async def followers_at(tx: Tx, origins: Iterable[str]) -> dict[str, list[Iri]]:
+    """The accepted followers who live at these origins (scheme, host and port)."""
+    found: dict[str, list[Iri]] = {origin: [] for origin in origins}
+    rows = await tx.execute(
+        select(followers.c.actor)
+        .join(actors, actors.c.iri == followers.c.actor)
+        .where(followers.c.state == State.ACCEPTED, actors.c.host.in_({host_of(origin) for origin in found}))
+    )
+    for iri in rows.scalars():
+        found.setdefault(origin_of(iri), []).append(Iri(iri))
+    return found
 
 
 async def followed_inboxes(tx: Tx) -> list[Iri]:

@@ -353,13 +353,14 @@ class Stranger:
         at: datetime | None = None,
         key: TransportKey | None = None,
         key_id: str | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> Headers:
-        """The headers of a signed request, Host included."""
+        """The headers of a signed request, Host included; `more` besides, which `covered` may name."""
         when, key, key_id = at or datetime.now(UTC), key or self.rsa, key_id or self.key_id
         if dialect == "rfc9421":
             signer = httpsig.Signer(Iri(key_id), key)
             return list(httpsig.sign(dialect, signer, method, url, body=body or None, now=when).items())
-        return cavage(key, key_id, method, url, body, covered=covered, at=when)
+        return cavage(key, key_id, method, url, body, covered=covered, at=when, more=more)
 
     async def send(self, method: str, url: str, headers: Headers, body: bytes | None) -> Reply:
         skip = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
@@ -376,13 +377,22 @@ class Stranger:
 
 
 def cavage(
-    key: TransportKey, key_id: str, method: str, url: str, body: bytes, *, covered: str, at: datetime
+    key: TransportKey,
+    key_id: str,
+    method: str,
+    url: str,
+    body: bytes,
+    *,
+    covered: str,
+    at: datetime,
+    more: Mapping[str, str] | None = None,
 ) -> Headers:
     """draft-cavage-http-signatures-12 §2.3, over exactly the parts named in `covered`."""
     parts = urlsplit(url)
     headers: Headers = [("Host", parts.netloc), ("Date", format_datetime(at, usegmt=True))]
     if method == "POST":
         headers.append(("Digest", "SHA-256=" + base64.b64encode(hashlib.sha256(body).digest()).decode()))
+    headers += (more or {}).items()
     values = {name.lower(): value for name, value in headers}
     values["(request-target)"] = f"{method.lower()} {parts.path}" + (f"?{parts.query}" if parts.query else "")
     base = "\n".join(f"{name}: {values[name]}" for name in covered.split())
