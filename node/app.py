@@ -250,7 +250,7 @@ def _wired(
     )
 
 
-_UNSEEN = ("note", "home", "later")
+_UNSEEN = ("note", "home", "later", "notification")
 """What changes no page: somebody's post or boost at home (answers say so themselves), and what is put off."""
 
 

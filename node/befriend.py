@@ -12,6 +12,7 @@ from node.model import (
     Iri,
     Tell,
 )
+from node.notify import Kind
 from node.storage import actors as stored
 from node.storage import (
     blocks,
@@ -83,6 +84,7 @@ class Befriending(Acting):
             if yes:
                 await relations.put_follower(tx, target.iri, asked.activity, State.ACCEPTED, now)
                 await blocks.stand(tx, [target.iri], blocks.Standing.ALLOWED, now)
+                await relations.untell(tx, target.iri, Kind.FOLLOW_REQUEST)
             else:
                 await relations.drop_follower(tx, target.iri)
             jobs = await self._outbox.submit(tx, self._outbox.seal(answer), [target.inbox], now)

@@ -40,6 +40,7 @@ from node.model import (
     Iri,
     Like,
     Move,
+    Notify,
     Profile,
     Signed,
     Tell,
@@ -49,7 +50,7 @@ from node.model import (
     origin_of,
 )
 from node.observe import count
-from node.storage import activities, arrivals, reactions
+from node.storage import activities, arrivals, notifications, reactions
 from node.storage.dialect import Tx
 from node.storage.queue import Job
 from node.storage.store import Store, is_trouble
@@ -176,7 +177,7 @@ class Inbox:
                 apply = self._apply_one_by_one if careful else TABLE[kind]
                 effects = await apply(tx, list(group), here)
                 jobs += await self._follow_up(tx, effects, here)
-                tells += [effect for effect in effects if isinstance(effect, Tell)]
+                tells += await self._told(tx, effects, here)
         count("applied", len(fresh))
         self._outbox.offer(jobs)
         self._events.publish(tells)
@@ -226,9 +227,15 @@ class Inbox:
                 case Forward(activity_id, author, body, inboxes):
                     if self._forwards.take(host_of(author), here.now):
                         jobs += await self._outbox.forward(tx, activity_id, body, inboxes, here.now)
-                case Tell():
+                case Tell() | Notify():
                     pass
         return jobs
+
+    async def _told(self, tx: Tx, effects: Sequence[Effect], here: Here) -> list[Tell]:
+        """What to say after the commit, the owner's notifications among it."""
+        new = [effect for effect in effects if isinstance(effect, Notify)]
+        tells = [effect for effect in effects if isinstance(effect, Tell)]
+        return tells + await notifications.add_many(tx, new, self._snowflake, here.now)
 
     # ── later ────────────────────────────────────────────────────────────────────────────────
 
@@ -284,9 +291,10 @@ class Inbox:
             here = Here(self._ids, self._snowflake, owner, self._clock())
             effects = await TABLE[type(activity)](tx, [arrived], here)
             jobs = await self._follow_up(tx, effects, here)
+            tells = await self._told(tx, effects, here)
             await arrivals.done(tx, arrival.id)
         self._outbox.offer(jobs)
-        self._events.publish([effect for effect in effects if isinstance(effect, Tell)])
+        self._events.publish(tells)
 
     async def _follow_along(self, moved: Move, arrival: arrivals.Arrival) -> None:
         """Ask the new account whether it is the old one, and go with it if so."""

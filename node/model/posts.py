@@ -131,4 +131,13 @@ class Tell:
     subject: str
 
 
-Effect = Deliver | Forward | Tell
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """The owner may want to be told: why (`kind`, a node.notify.Kind), who did it, and the number of the post."""
+
+    kind: str
+    actor: Iri
+    note_id: int | None = None
+
+
+Effect = Deliver | Forward | Notify | Tell

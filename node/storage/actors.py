@@ -225,15 +225,21 @@ class Brief:
     id: int
     followers: Iri | None
     followed: bool
+    notify: bool = False
+    """The owner wants to be told of each of their posts."""
 
 
 async def briefs(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Brief]:
     rows = await tx.execute(
-        select(actors.c.iri, actors.c.id, actors.c.followers, follows.c.state)
+        select(actors.c.iri, actors.c.id, actors.c.followers, follows.c.state, follows.c.notify)
         .outerjoin(follows, follows.c.actor == actors.c.iri)
         .where(actors.c.iri.in_(set(iris)))
     )
-    return {Iri(row.iri): Brief(row.id, _iri(row.followers), row.state == "accepted") for row in rows}
+    found: dict[Iri, Brief] = {}
+    for row in rows:
+        followed = row.state == "accepted"
+        found[Iri(row.iri)] = Brief(row.id, _iri(row.followers), followed, followed and bool(row.notify))
+    return found
 
 
 async def many(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, KnownActor]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, delete, exists, or_, select
 from node.blocking import BlockList, account_key
 from node.model import Iri
 from node.storage.dialect import Tx, insert, insert_new, ms, ms_or_none, upsert, when, when_or_none
-from node.storage.schema import actors, blocks, follows, home, mutes, standings
+from node.storage.schema import actors, blocks, follows, home, mutes, notifications, standings
 
 _HIDDEN = "hidden"
 """The third kind of row in `blocks`: the id of an account we met that an account or domain row covers.
@@ -94,6 +94,8 @@ async def hide(tx: Tx, at: datetime) -> list[Iri]:
         if blocked.covers(row.iri) or blocked.names(f"{row.username}@{row.host}", row.webfinger)
     ]
     await add(tx, [Block(_HIDDEN, iri, at) for iri in covered])
+    theirs = select(blocks.c.value).where(blocks.c.kind == _HIDDEN)
+    await tx.execute(delete(notifications).where(notifications.c.actor.in_(theirs)))
     return covered
 
 

@@ -50,6 +50,14 @@ async def grant(tx: Tx, new: Grant) -> Grant:
     return _grant((await tx.execute(query)).one())
 
 
+async def own_quoting(tx: Tx, quoted: Iri) -> list[int]:
+    """The numbers of the owner's posts that quote this one, by leave."""
+    query = select(notes.c.id).where(
+        notes.c.own, notes.c.quote == quoted, notes.c.quote_state == QuoteState.ACCEPTED.value
+    )
+    return [int(number) for number in (await tx.execute(query)).scalars()]
+
+
 async def granted(tx: Tx, stamp: Iri) -> Grant | None:
     row = (await tx.execute(select(quote_grants).where(quote_grants.c.stamp == stamp))).one_or_none()
     return None if row is None else _grant(row)

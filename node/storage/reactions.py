@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import delete, func, select
 
 from node.model import Counts, Iri, ReactionKind, Visibility
+from node.notify import of_reaction
 from node.storage.activities import apart
 from node.storage.dialect import Tx, insert_new, ms, when
-from node.storage.schema import actors, home, notes, reactions
+from node.storage.schema import actors, home, notes, notifications, reactions
 
 MOST_NAMED = 20
 """Different emojis that are counted for one post."""
@@ -120,8 +121,23 @@ async def undo(tx: Tx, wanted: Sequence[Undone]) -> set[Undone]:
     gone = set().union(*found.values())
     if gone:
         await tx.execute(delete(home).where(home.c.id.in_(gone)))
+        await _untell(tx, [row for row in rows if row.id in gone])
         await tx.execute(delete(reactions).where(reactions.c.id.in_(gone)))
     return {item for item, ids in found.items() if ids}
+
+
+async def _untell(tx: Tx, undone: Sequence[Any]) -> None:
+    """What was taken back is nothing to be told of."""
+    theirs = select(notes.c.id, reactions.c.actor, reactions.c.kind).join(notes, notes.c.iri == reactions.c.note)
+    rows = list(await tx.execute(theirs.where(reactions.c.id.in_([row.id for row in undone]), notes.c.own)))
+    for row in rows:
+        await tx.execute(
+            delete(notifications).where(
+                notifications.c.note_id == row.id,
+                notifications.c.actor == row.actor,
+                notifications.c.kind == of_reaction(ReactionKind(row.kind)).value,
+            )
+        )
 
 
 async def by(tx: Tx, note: Iri, actor: Iri, kinds: Sequence[ReactionKind]) -> list[Reaction]:
@@ -194,3 +210,4 @@ async def forget_actor(tx: Tx, actor: Iri) -> None:
     theirs = select(reactions.c.id).where(reactions.c.actor == actor)
     await tx.execute(delete(home).where(home.c.id.in_(theirs)))
     await tx.execute(delete(reactions).where(reactions.c.actor == actor))
+    await tx.execute(delete(notifications).where(notifications.c.actor == actor))

@@ -10,8 +10,9 @@ from enum import StrEnum
 from sqlalchemy import Table, delete, func, select, update
 
 from node.model import Iri, host_of, origin_of
+from node.notify import Kind
 from node.storage.dialect import Tx, ms, upsert, when
-from node.storage.schema import actors, followers, follows
+from node.storage.schema import actors, followers, follows, notifications
 
 
 class State(StrEnum):
@@ -74,7 +75,14 @@ async def follower(tx: Tx, actor: Iri) -> Relation | None:
 
 
 async def drop_follower(tx: Tx, actor: Iri) -> bool:
+    await untell(tx, actor, Kind.FOLLOW, Kind.FOLLOW_REQUEST)
     return bool((await tx.execute(delete(followers).where(followers.c.actor == actor))).rowcount)
+
+
+async def untell(tx: Tx, actor: Iri, *kinds: Kind) -> None:
+    """What is over, or decided, is nothing to be told of any more."""
+    theirs = notifications.c.actor == actor
+    await tx.execute(delete(notifications).where(theirs, notifications.c.kind.in_([kind.value for kind in kinds])))
 
 
 async def is_follower(tx: Tx, actor: Iri) -> bool:
@@ -168,5 +176,6 @@ async def followed_inboxes(tx: Tx) -> list[Iri]:
 
 async def forget(tx: Tx, actor: Iri) -> None:
     """Drop both directions: the account is gone, or must be."""
+    await untell(tx, actor, Kind.FOLLOW, Kind.FOLLOW_REQUEST)
     await tx.execute(delete(followers).where(followers.c.actor == actor))
     await tx.execute(delete(follows).where(follows.c.actor == actor))

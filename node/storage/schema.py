@@ -616,6 +616,23 @@ push_subscriptions = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+pushes = Table(
+    "pushes",
+    metadata,
+    # One row per notification and subscription still owed. A notification that is dismissed is pushed no more.
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column(
+        "subscription", BigInteger, ForeignKey("push_subscriptions.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    Column("notification", BigInteger, ForeignKey("notifications.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("next_at", BigInteger, nullable=False, index=True),
+    Column("leased_until", BigInteger),
+    Column("last_error", Text),
+    UniqueConstraint("subscription", "notification"),
+)
+
 conversations = Table(
     "conversations",
     metadata,

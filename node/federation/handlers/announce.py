@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from node.federation.handlers.arrived import Arrived, Here, keep_for_later, log
 from node.ids import Snowflake
-from node.model import Announce, Effect, ReactionKind, Tell
+from node.model import Announce, Effect, Notify, ReactionKind, Tell
+from node.notify import Kind
 from node.observe import count
 from node.storage import actors, arrivals, reactions
 from node.storage.dialect import Tx
@@ -72,7 +73,9 @@ async def announce(tx: Tx, arrived: Sequence[Arrived[Announce]], here: Here) -> 
             entries.append((reaction.id, note_id, boosters[reaction.actor].id))
     await reactions.show(tx, entries)
     effects: list[Effect] = [Tell("home", str(entry)) for entry, _note, _booster in entries]
-    effects += [Tell("boost", str(known[reaction.note].id)) for reaction in new if known[reaction.note].own]
+    ours = [(reaction, known[reaction.note].id) for reaction in new if known[reaction.note].own]
+    effects += [Tell("boost", str(note_id)) for _, note_id in ours]
+    effects += [Notify(Kind.REBLOG, reaction.actor, note_id) for reaction, note_id in ours]
     return effects + await _fetch_later(tx, unknown, here)
 
 

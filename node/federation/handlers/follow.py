@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from node.federation import compose
 from node.federation.handlers import quote
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import Accept, Deliver, Effect, Follow, Iri, ReactionKind, Reject, RejectQuote, Tell, UndoFollow
+from node.model import Accept, Deliver, Effect, Follow, Iri, Notify, ReactionKind, Reject, RejectQuote, Tell, UndoFollow
+from node.notify import Kind
 from node.storage import activities, actors, chores, reactions, relations
 from node.storage.dialect import Tx
 from node.storage.relations import State
@@ -32,10 +33,11 @@ async def follow(tx: Tx, arrived: Sequence[Arrived[Follow]], here: Here) -> list
             effects.append(await _accepted(tx, wanted, here))
         elif here.owner.approves_followers:
             await relations.put_follower(tx, wanted.actor, wanted.id, State.PENDING, here.now)
-            effects.append(Tell("follow_request", wanted.actor))
+            effects += [Tell("follow_request", wanted.actor), Notify(Kind.FOLLOW_REQUEST, wanted.actor)]
         else:
             await relations.put_follower(tx, wanted.actor, wanted.id, State.ACCEPTED, here.now)
             effects += [await _accepted(tx, wanted, here), Tell("follow", wanted.actor)]
+            effects.append(Notify(Kind.FOLLOW, wanted.actor))
     return effects
 
 

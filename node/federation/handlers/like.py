@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import Effect, Like, ReactionKind, Tell, UndoAnnounce, UndoLike
+from node.model import Effect, Like, Notify, ReactionKind, Tell, UndoAnnounce, UndoLike
+from node.notify import of_reaction
 from node.observe import count
 from node.storage import activities, reactions
 from node.storage.dialect import Tx
@@ -48,7 +49,9 @@ async def like(tx: Tx, arrived: Sequence[Arrived[Like]], here: Here) -> list[Eff
         )
     await log(tx, kept, [item.activity.object for item in kept])
     await reactions.add_many(tx, new)
-    return [Tell("like", str(known[item.note].id)) for item in new if known[item.note].own]
+    ours = [(item, known[item.note].id) for item in new if known[item.note].own]
+    effects: list[Effect] = [Tell("like", str(note_id)) for _, note_id in ours]
+    return effects + [Notify(of_reaction(item.kind), item.actor, note_id) for item, note_id in ours]
 
 
 async def undo(tx: Tx, arrived: Sequence[Arrived[UndoAnnounce | UndoLike]], here: Here) -> list[Effect]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from node.federation import policy
 from node.federation.handlers import onward, quote
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import Authorship, Create, Delete, Effect, Iri, Note, Post, Tell, Update
+from node.model import Authorship, Create, Delete, Effect, Iri, Note, Notify, Post, ReactionKind, Tell, Update
+from node.notify import Kind
 from node.observe import count
-from node.storage import activities, actors, chores, notes, polls, quotes, revisions
+from node.storage import activities, actors, chores, notes, polls, quotes, reactions, revisions
 from node.storage.dialect import Tx
 
 
@@ -61,9 +62,23 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     quoting = [note.note.iri for note in new if note.note.quote is not None]
     await chores.add_many(tx, chores.QUOTE, quoting, here.now, {})
     told += (Tell("note", str(note.id)) for note in new)
+    told += _worth_telling(new, kept, authors)
     told += (Tell("page", str(note.id)) for note in new if note.note.in_reply_to in ours)
     answers = [(item, item.activity.note) for item in kept if item.activity.note.in_reply_to in ours]
     return told + await onward.on(tx, answers, here)
+
+
+def _worth_telling(
+    new: Sequence[notes.NewNote], kept: Sequence[Arrived[Create]], authors: dict[Iri, actors.Brief]
+) -> list[Effect]:
+    """What was said to the owner, and what those wrote of whom the owner wants to hear each time."""
+    found: list[Effect] = []
+    for note, item in zip(new, kept, strict=True):
+        if note.for_owner:
+            found.append(Notify(Kind.MENTION, item.activity.actor, note.id))
+        elif authors[item.activity.actor].notify and note.note.in_reply_to is None:
+            found.append(Notify(Kind.STATUS, item.activity.actor, note.id))
+    return found
 
 
 async def _meant_after_all(tx: Tx, again: Sequence[Arrived[Create]], here: Here) -> list[Effect]:
@@ -91,6 +106,7 @@ async def _meant_after_all(tx: Tx, again: Sequence[Arrived[Create]], here: Here)
         await log(tx, [item], [post.iri])
         if for_owner:
             await notes.mark_for_owner(tx, post.id)
+            effects.append(Notify(Kind.MENTION, post.author, post.id))
         if at_home:
             await notes.show_at_home(tx, [(post.id, authors[post.author].id)])
         effects.append(Tell("note", str(post.id)))
@@ -135,8 +151,19 @@ async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list
             await polls.forget(tx, note.iri)
         await _quote_anew(tx, post, note, here)
         told.append(Tell("edit", str(post.id)))
+        told += await _tell_of_edit(tx, post, here)
         told += await onward.on(tx, [(item, post.note)], here)
     return told
+
+
+async def _tell_of_edit(tx: Tx, post: Post, here: Here) -> list[Effect]:
+    """The owner boosted it, or quotes it: what the owner stands for says something else now."""
+    author = post.note.author
+    found: list[Effect] = []
+    if await reactions.by(tx, post.note.iri, here.ids.actor, [ReactionKind.BOOST]):
+        found.append(Notify(Kind.UPDATE, author, post.id))
+    found += [Notify(Kind.QUOTED_UPDATE, author, own) for own in await quotes.own_quoting(tx, post.note.iri)]
+    return found
 
 
 async def _refresh(tx: Tx, post: Post, note: Note, here: Here) -> list[Effect]:

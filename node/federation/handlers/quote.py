@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from node.federation import asking
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import AcceptQuote, Deliver, Effect, Iri, Post, QuotePolicy, QuoteRequest, QuoteState, RejectQuote, Tell
+from node.model import AcceptQuote, Deliver, Effect, Iri, Notify, Post, QuotePolicy, QuoteRequest, QuoteState, RejectQuote, Tell
+from node.notify import Kind
 from node.storage import actors, chores, notes, quotes, relations
 from node.storage.dialect import Tx
 from node.storage.quotes import Grant
@@ -35,7 +36,7 @@ async def request(tx: Tx, arrived: Sequence[Arrived[QuoteRequest]], here: Here) 
             effects.append(Deliver(asking.reject_quote(answer, wanted, here.ids), inboxes))
         else:
             effects.append(Deliver(asking.accept_quote(answer, wanted, given.stamp, here.ids), inboxes))
-            effects.append(Tell("quoted", str(post.id)))
+            effects += [Tell("quoted", str(post.id)), Notify(Kind.QUOTE, wanted.actor, post.id)]
     return effects
 
 

@@ -98,6 +98,34 @@ def upgrade() -> None:
         sa.UniqueConstraint("token", name=op.f("uq_push_subscriptions_token")),
     )
     op.create_table(
+        "pushes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("subscription", sa.BigInteger(), nullable=False),
+        sa.Column("notification", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("next_at", sa.BigInteger(), nullable=False),
+        sa.Column("leased_until", sa.BigInteger(), nullable=True),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["notification"],
+            ["notifications.id"],
+            name=op.f("fk_pushes_notification_notifications"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription"],
+            ["push_subscriptions.id"],
+            name=op.f("fk_pushes_subscription_push_subscriptions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pushes")),
+        sa.UniqueConstraint("subscription", "notification", name=op.f("uq_pushes_subscription_notification")),
+    )
+    op.create_index(op.f("ix_pushes_next_at"), "pushes", ["next_at"], unique=False)
+    op.create_index(op.f("ix_pushes_notification"), "pushes", ["notification"], unique=False)
+    op.create_index(op.f("ix_pushes_subscription"), "pushes", ["subscription"], unique=False)
+    op.create_table(
         "quote_grants",
         sa.Column("stamp", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
