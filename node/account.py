@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 
+from node import text
 from node.acting import Acting
 from node.errors import NotAllowed, NotFound
 from node.federation import compose, parse
@@ -12,12 +14,15 @@ from node.model import (
     Iri,
     KeyState,
     KnownKey,
+    Preferences,
     Profile,
+    ProfileField,
     Tell,
     Trust,
 )
 from node.storage import actors as stored
 from node.storage import (
+    chores,
     lookalikes,
     profile,
     relations,
@@ -26,6 +31,12 @@ from node.storage import (
 from node.storage.actors import KnownActor
 
 SCOPES = "read write follow push"
+
+MOST_FIELDS = 4
+"""Fields of the owner's profile; Mastodon shows as many."""
+
+LONGEST_FIELD = 255
+"""Characters of the name of a field, and of its value."""
 
 
 class Account(Acting):
@@ -42,17 +53,47 @@ class Account(Acting):
         approves_followers: bool | None = None,
         also_known_as: tuple[Iri, ...] | None = None,
         moved_to: Iri | None = None,
+        fields: Sequence[tuple[str, str]] | None = None,
+        bot: bool | None = None,
+        discoverable: bool | None = None,
+        indexable: bool | None = None,
+        hides_collections: bool | None = None,
+        avatar: str | None = None,
+        header: str | None = None,
+        preferences: Preferences | None = None,
     ) -> Profile:
-        """Change what others see, and tell those who follow and are followed (Update of the actor)."""
+        """Change what others see, and tell those who follow and are followed (Update of the actor).
+
+        None leaves as it is. `avatar` and `header` are files of the media directory, "" for none. What
+        others do not see (preferences, whether collections are hidden) is kept without telling anybody.
+        Raises NotAllowed for more than four fields, and for longer ones than Mastodon shows.
+        """
+        before = await self.profile()
         given = {
+            "fields": _fields(fields, before) if fields is not None else None,
+            "bot": bot,
+            "discoverable": discoverable,
+            "indexable": indexable,
+            "hides_collections": hides_collections,
+            "preferences": preferences,
             "name": name,
             "summary": summary,
             "approves_followers": approves_followers,
             "also_known_as": also_known_as,
             "moved_to": moved_to,
         }
-        changed = replace(await self.profile(), **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        changed = replace(before, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+        if avatar is not None:
+            changed = replace(changed, avatar=avatar or None)
+        if header is not None:
+            changed = replace(changed, header=header or None)
         now = self._clock()
+        if _seen_by_others(changed) == _seen_by_others(before) and changed != before:
+            async with self._store.write() as tx:
+                await profile.save(tx, changed)
+            self._documents.forget_cached()
+            self._done([], Tell("profile", self._ids.actor))
+            return changed
         document = self._outbox.prove(
             compose.actor(
                 changed,
@@ -65,6 +106,8 @@ class Account(Acting):
         update = self._outbox.prove(compose.update_actor(document.document, now), now)
         async with self._store.write() as tx:
             await profile.save(tx, changed)
+            if changed.fields != before.fields:
+                await chores.add_many(tx, chores.LINKS, [self._ids.actor], now, {})
             own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
             shown = parse.actor(document.document)  # type: ignore[arg-type]
             await stored.put(tx, shown, id=own.id, at=now, document=None)
@@ -72,7 +115,7 @@ class Account(Acting):
             inboxes = [*await relations.follower_inboxes(tx), *await relations.followed_inboxes(tx)]
             jobs = await self._outbox.submit(tx, update, inboxes, now)
         self._documents.forget_cached()
-        self._done(jobs, Tell("profile", self._ids.actor))
+        self._done(jobs, Tell("profile", self._ids.actor), Tell("links", self._ids.actor))
         return changed
 
     async def move(self, to: str) -> Iri:
@@ -131,3 +174,22 @@ class Account(Acting):
             await stored.set_key_state(tx, actor.actor.iri, old, KeyState.RETIRED)
         self._actors.forget_cached()
         return accepted
+
+
+def _seen_by_others(owner: Profile) -> Profile:
+    return replace(owner, preferences=Preferences(), hides_collections=False)
+
+
+def _fields(given: Sequence[tuple[str, str]], before: Profile) -> tuple[ProfileField, ...]:
+    """What is left unchanged stays verified; rows without a name and a value are left out."""
+    kept = {(field.name, field.value): field for field in before.fields}
+    rows = [(text.plain(name, 10_000), text.plain(value, 10_000)) for name, value in given]
+    rows = [row for row in rows if any(row)]
+    if len(rows) > MOST_FIELDS:
+        raise NotAllowed(f"a profile has at most {MOST_FIELDS} fields, and these are {len(rows)}")
+    for name, value in rows:
+        if not name or len(name) > LONGEST_FIELD or len(value) > LONGEST_FIELD:
+            raise NotAllowed(
+                f"a field has a name and a value of at most {LONGEST_FIELD} characters each: {name[:40]!r}"
+            )
+    return tuple(kept.get(row, ProfileField(*row)) for row in rows)

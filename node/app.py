@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from node.federation.fetch import Fetcher
 from node.federation.gather import Gatherer
 from node.federation.httpsig import Signer
 from node.federation.inbox import Inbox
+from node.federation.links import Links
 from node.federation.lookup import Lookup
 from node.federation.originals import Originals
 from node.federation.outbox import Outbox
@@ -85,6 +86,7 @@ class Node:
     owner: Owner
     moderation: Moderation
     interactions: Interactions
+    links: Links
     snowflake: Snowflake
     clock: Clock
 
@@ -199,7 +201,8 @@ def _wired(
         clock=clock,
         sign_private_posts=settings.sign_private_posts,
     )
-    polite = PoliteFetcher(fetcher, Manners(settings.allow_networks))
+    manners = Manners(settings.allow_networks)
+    polite = PoliteFetcher(fetcher, manners)
     synchroniser = Synchroniser(store, polite, outbox, events, ids=ids, snowflake=snowflake, clock=clock)
     inbox.heard = synchroniser.hear
     gatherer = Gatherer(Originals(polite, actors, authenticator), actors, authenticator, ids=ids)
@@ -241,13 +244,26 @@ def _wired(
         gate=Gate(authenticator, ids=ids, clock=clock),
         reception=Reception(inbox, store, clock),
         backfill=backfill,
-        reading=Reading(store, actors, backfill, threads),
+        reading=Reading(store, actors, backfill, threads, tell=events.publish, clock=clock),
         owner=owner,
+        links=Links(
+            store, client, manners, circle, events, ids=ids, clock=clock, forget=_forgetting(actors, documents)
+        ),
         moderation=Moderation(store, actors, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         interactions=Interactions(store, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         snowflake=snowflake,
         clock=clock,
     )
+
+
+def _forgetting(actors: Actors, documents: OwnDocuments) -> Callable[[], None]:
+    """What is kept in memory of profiles is read again."""
+
+    def forget() -> None:
+        actors.forget_cached()
+        documents.forget_cached()
+
+    return forget
 
 
 _UNSEEN = ("note", "home", "later", "notification")
@@ -326,6 +342,7 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
         node.events,
         forget=node.forget_cached,
         backfill=node.backfill,
+        links=node.links,
     )
     try:
         try:

@@ -16,6 +16,7 @@ from node.notify import Kind
 from node.storage import actors as stored
 from node.storage import (
     blocks,
+    chores,
     lookalikes,
     relations,
     timelines,
@@ -41,6 +42,8 @@ class Befriending(Acting):
                 return before
             wanted = Follow(self._ids.activity(self._snowflake.mint(now)), self._ids.actor, target.iri)
             await relations.start_follow(tx, target.iri, wanted.id, now)
+            if target.fields:
+                await chores.add_many(tx, chores.LINKS, [target.iri], now, {})
             await lookalikes.settle(tx, self._ids.actor)
             sealed = self._outbox.seal(compose.follow(wanted))
             jobs = await self._outbox.submit(tx, sealed, [target.inbox], now)

@@ -127,6 +127,10 @@ class Ids:
     def tag(self, name: str) -> str:
         return f"{self.base}/tags/{name.lower()}"
 
+    def media(self, file: str) -> str:
+        """Where a file of the media directory is served."""
+        return f"{self.base}/media/{file}"
+
     def activity(self, identifier: int) -> Iri:
         """Follow, Accept, Reject, Undo: whatever has no object of ours to hang its id on."""
         return Iri(f"{self.base}/activities/{identifier}")

@@ -87,7 +87,7 @@ class Owner(Befriending, Account):
             context=(parent.note.context if parent else None) or self._ids.context(identifier),
             summary=draft.warning.strip(),
             sensitive=bool(draft.warning.strip()),
-            language=draft.language,
+            language=draft.language or (await self.profile()).preferences.language,
             mentions=mentions,
             hashtags=rendered.hashtags,
             source=draft.text,

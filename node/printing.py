@@ -12,9 +12,9 @@ from textwrap import indent
 import click
 
 from keys import PublicTransport
-from node import text
+from node import lookalike, text
 from node.federation.examine import Examined
-from node.model import Actor, Authorship, Counts, Iri, KeyState, KnownKey, Post, Revision, Trust, Verdict
+from node.model import Actor, Authorship, Counts, Iri, KeyState, KnownKey, Post, ProfileField, Revision, Trust, Verdict
 from node.reading import Recovered
 from node.storage.actors import KnownActor
 from node.storage.blocks import Block, Mute
@@ -238,6 +238,19 @@ def person_json(actor: Actor) -> dict[str, object]:
         "url": actor.url or actor.iri,
         "looks_like": looks_like_json(actor),
     }
+
+
+def fields_json(actor: Actor) -> list[dict[str, object]]:
+    """The fields of a profile: name, value (HTML), and since when its link is known to link back, or null."""
+    return [
+        {"name": field.name, "value": field.value, "verified_at": stamp(field.verified_at)} for field in actor.fields
+    ]
+
+
+def field_words(field: ProfileField, value: str) -> str:
+    """One field in a line; the check mark is ours, and never their text: theirs are taken out."""
+    verified = f"  \N{CHECK MARK} links back, seen {field.verified_at:%Y-%m-%d}" if field.verified_at else ""
+    return f"{lookalike.without_checks(one_line(field.name))}: {lookalike.without_checks(one_line(value))}{verified}"
 
 
 def relations_json(relations: Sequence[Relation], people: Mapping[Iri, KnownActor]) -> list[dict[str, object]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from node.errors import NotFound, Refused, Unreachable
+from node.federation import links
 from node.federation.actors import Actors
 from node.federation.backfill import RECENT, Backfill
 from node.federation.threads import Threads
-from node.model import Iri, Post
+from node.model import Clock, Iri, Post, Tell
 from node.storage import absences, chores, notes, threads, timelines
+from node.storage import actors as stored
 from node.storage.absences import Absence
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
@@ -61,11 +64,22 @@ def _duration(seconds: float) -> str:
 class Reading:
     """Opens things, and fetches first what is missing of them."""
 
-    def __init__(self, store: Store, actors: Actors, backfill: Backfill, conversations: Threads) -> None:
+    def __init__(
+        self,
+        store: Store,
+        actors: Actors,
+        backfill: Backfill,
+        conversations: Threads,
+        *,
+        tell: Callable[[Sequence[Tell]], None],
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._actors = actors
         self._backfill = backfill
         self._threads = conversations
+        self._tell = tell
+        self._clock = clock
 
     async def open_thread(self, which: str, *, fetch: bool = True) -> Thread:
         """A post by number, id or address, with everything around it.
@@ -100,8 +114,16 @@ class Reading:
             await self._backfill.recent(actor.actor.iri, limit)
         except (Unreachable, Refused):
             pass  # what is here is shown; the profile itself was to be had
+        now = self._clock()
         async with self._store.read() as tx:
-            return actor, await timelines.of_author(tx, actor.id, limit=limit)
+            posts = await timelines.of_author(tx, actor.id, limit=limit)
+            unchecked = links.wants_check(await stored.checked_at(tx, actor.actor.iri), now)
+            current = await stored.get(tx, actor.actor.iri) or actor
+        if unchecked:  # in the background: whoever reads does not wait for other people's pages
+            async with self._store.write() as tx:
+                await chores.add_many(tx, chores.LINKS, [actor.actor.iri], now, {})
+            self._tell([Tell("links", actor.actor.iri)])
+        return current, posts
 
     async def last_absence(self, *, once: bool = False) -> Recovered | None:
         """What was recovered after the last absence. `once`: only if the owner has not been told yet."""

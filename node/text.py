@@ -188,11 +188,14 @@ class Rendered:
     hashtags: tuple[str, ...]
 
 
-def render(text: str, *, mentions: Mapping[str, MentionTarget], tag_url: Callable[[str], str]) -> Rendered:
+def render(
+    text: str, *, mentions: Mapping[str, MentionTarget], tag_url: Callable[[str], str], rel: str = ""
+) -> Rendered:
     """Plain text as the HTML that every server understands (federation.md §6).
 
     A blank line parts paragraphs, a line end is a <br>. Handles are looked up in `mentions`
-    (keys as find_mentions() gives them, in any case); one that is not there stays text.
+    (keys as find_mentions() gives them, in any case); one that is not there stays text. `rel`: what
+    links say beside that they are nobody's recommendation, for example `me `.
     """
     known = {handle.casefold(): target for handle, target in mentions.items()}
     named: dict[Iri, Mention] = {}
@@ -203,7 +206,7 @@ def render(text: str, *, mentions: Mapping[str, MentionTarget], tag_url: Callabl
         done = 0
         for token in _tokens(line):
             if token.kind is _Kind.URL:
-                html = _link(token.value)
+                html = _link(token.value, rel)
             elif token.kind is _Kind.TAG:
                 tags.setdefault(token.value.casefold(), token.value)
                 html = _tag_link(line[token.start : token.end], tag_url(token.value))
@@ -219,6 +222,12 @@ def render(text: str, *, mentions: Mapping[str, MentionTarget], tag_url: Callabl
     clean = unicodedata.normalize("NFC", _without_controls(_with_newlines(text)))
     html = "".join(f"<p>{'<br>'.join(map(inline, lines))}</p>" for lines in _paragraphs(clean))
     return Rendered(html, tuple(named.values()), tuple(tags.values()))
+
+
+def render_field(value: str, *, tag_url: Callable[[str], str]) -> str:
+    """The value of a profile field as HTML: one line, its links marked as the owner's own (rel=me)."""
+    html = render(" ".join(value.split()), mentions={}, tag_url=tag_url, rel="me ").html
+    return html.removeprefix("<p>").removesuffix("</p>")
 
 
 def from_plain(text: str) -> str:
@@ -244,7 +253,7 @@ def _text(text: str) -> str:
     return escape(text, quote=False).replace("\xa0", "&nbsp;")
 
 
-def _link(url: str) -> str:
+def _link(url: str, rel: str = "") -> str:
     """A link whose text is the whole URL, with the dull parts marked for hiding as Mastodon does."""
     href = url if "://" in url[:8] else f"https://{url}"
     hidden = url.find("://") + 3 if "://" in url[:8] else 0
@@ -253,7 +262,7 @@ def _link(url: str) -> str:
     cut = hidden + _SHOWN_URL
     shown, rest = url[hidden:cut], url[cut:]
     return (
-        f'<a href="{escape(href)}" rel="nofollow noopener noreferrer">'
+        f'<a href="{escape(href)}" rel="{rel}nofollow noopener noreferrer">'
         + (f'<span class="invisible">{_text(url[:hidden])}</span>' if hidden else "")
         + (f'<span class="ellipsis">{_text(shown)}</span>' if rest else _text(shown))
         + (f'<span class="invisible">{_text(rest)}</span>' if rest else "")

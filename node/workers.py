@@ -11,6 +11,7 @@ from node.events import Events
 from node.federation.backfill import Backfill
 from node.federation.delivery import Delivery
 from node.federation.inbox import Inbox
+from node.federation.links import Links
 from node.federation.reception import Reception
 from node.model import Tell
 from node.storage import arrivals
@@ -38,6 +39,7 @@ class Workers:
         *,
         forget: Callable[[], None],
         backfill: Backfill | None = None,
+        links: Links | None = None,
     ) -> None:
         self._store = store
         self._delivery = delivery
@@ -46,6 +48,7 @@ class Workers:
         self._events = events
         self._forget = forget
         self._backfill = backfill
+        self._links = links
         self._later = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         events.subscribe(self._hear)
@@ -58,6 +61,8 @@ class Workers:
         loops = {"delivery": self._delivery.run, "later": self._retry, "watch": self._watch, "keep": self._keep}
         if self._backfill is not None:
             loops["backfill"] = self._backfill.run
+        if self._links is not None:
+            loops["links"] = self._links.run
         self._tasks = [asyncio.create_task(supervised(name, loop), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,10 +21,38 @@ else:
 @click.option("--name", metavar="TEXT", help="Display name.")
 @click.option("--bio", metavar="TEXT", help="A few words about you; plain text.")
 @click.option("--approve-followers/--open", "approves", default=None, help="Whether followers wait for your yes.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A row of your profile; together they replace those there are, up to four. --field= for none.",
+)
+@click.option("--bot/--no-bot", default=None, help="Whether this account acts by itself.")
+@click.option("--discoverable/--no-discoverable", default=None, help="Whether directories may show you.")
+@click.option("--indexable/--no-indexable", default=None, help="Whether searches may find your public posts.")
+@click.option("--hide-people/--show-people", "hides", default=None, help="Whether only the number of people is shown.")
+@click.option(
+    "--visibility",
+    type=click.Choice(["public", "unlisted", "followers", "direct"]),
+    help="Who may read a post of yours, unless it says otherwise.",
+)
+@click.option("--language", metavar="CODE", help="Language of your posts, unless they say otherwise; empty for none.")
+@click.option("--sensitive/--not-sensitive", default=None, help="Whether your pictures are folded as a rule.")
+@click.option("--check", is_flag=True, help="See whether the pages that your fields link to link back (rel=me).")
 @node_options
-def profile(data: Path, passphrase_file: Path | None, name: str | None, bio: str | None, approves: bool | None) -> None:
-    """Without an option: show it. With one: change it, and tell those who follow you."""
-    go(commands.profile(data, passphrase_file, name, bio, approves))
+def profile(data: Path, passphrase_file: Path | None, fields: tuple[str, ...], check: bool, **changed: Any) -> None:
+    """Without an option: show it. With one: change it, and tell those who follow you.
+
+    \b
+    Example:
+      cuicui profile --field "Site=https://ada.example" --field "City=Lyon" --check
+    """
+    rows = [field.partition("=") for field in fields if field not in ("", "=")]
+    if any(not equals for _name, equals, _value in rows):
+        raise click.UsageError('a field is written NAME=VALUE, for example --field "Site=https://ada.example"')
+    pairs = [(name.strip(), value.strip()) for name, _equals, value in rows] if fields else None
+    go(commands.profile(data, passphrase_file, commands.Changes(fields=pairs, **changed), check=check))
 
 
 @cli.group(short_help="Other accounts of yours.")

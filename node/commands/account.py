@@ -2,29 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from node import printing as show_
 from node.errors import NotAllowed
+from node.model import Preferences, Visibility
 from node.opening import opened
 from node.passwords import hashed
 from node.printing import out, say
 from node.storage import profile as stored_profile
 
 
-async def profile(
-    data: Path, passphrase_file: Path | None, name: str | None, bio: str | None, approves: bool | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be changed about a profile; None leaves as it is."""
+
+    name: str | None = None
+    bio: str | None = None
+    approves: bool | None = None
+    fields: Sequence[tuple[str, str]] | None = None
+    bot: bool | None = None
+    discoverable: bool | None = None
+    indexable: bool | None = None
+    hides: bool | None = None
+    visibility: str | None = None
+    language: str | None = None
+    sensitive: bool | None = None
+
+
+async def profile(data: Path, passphrase_file: Path | None, change: Changes, *, check: bool) -> None:
     async with opened(data, passphrase_file) as node:
-        if (name, bio, approves) != (None, None, None):
-            await node.owner.change_profile(name=name, summary=bio, approves_followers=approves)
+        if change != Changes():
+            await node.owner.change_profile(
+                name=change.name,
+                summary=change.bio,
+                approves_followers=change.approves,
+                fields=change.fields,
+                bot=change.bot,
+                discoverable=change.discoverable,
+                indexable=change.indexable,
+                hides_collections=change.hides,
+                preferences=_preferences((await node.owner.profile()).preferences, change),
+            )
+        if check:
+            await node.links.check(node.ids.actor)
         owner = await node.owner.profile()
         out(f"handle     @{node.ids.acct}")
         out(f"name       {owner.name}")
         out(f"bio        {owner.summary}")
         out(f"followers  {'wait for your yes' if owner.approves_followers else 'are let in at once'}")
+        for field in owner.fields:
+            out(f"field      {show_.field_words(field, field.value)}")
+        for said, is_so in (
+            ("a bot", owner.bot),
+            ("not shown in directories", not owner.discoverable),
+            ("public posts may be searched", owner.indexable),
+            ("people shown as numbers only", owner.hides_collections),
+        ):
+            if is_so:
+                out(f"           {said}")
+        if owner.preferences != Preferences():
+            out(f"posts      {', '.join(_habits(owner.preferences))}")
         for other in owner.also_known_as:
             out(f"alias      {other}")
+
+
+def _preferences(before: Preferences, change: Changes) -> Preferences | None:
+    if (change.visibility, change.language, change.sensitive) == (None, None, None):
+        return None
+    return Preferences(
+        visibility=before.visibility if change.visibility is None else Visibility(change.visibility),
+        language=before.language if change.language is None else change.language or None,
+        sensitive=before.sensitive if change.sensitive is None else change.sensitive,
+    )
+
+
+def _habits(kept: Preferences) -> Iterator[str]:
+    yield kept.visibility.value
+    if kept.language:
+        yield f"in {kept.language}"
+    if kept.sensitive:
+        yield "pictures folded"
 
 
 async def add_alias(data: Path, passphrase_file: Path | None, account: str) -> None:

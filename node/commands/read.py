@@ -65,11 +65,14 @@ async def _profile_of(data: Path, passphrase_file: Path | None, whom: str, *, as
     async with opened(data, passphrase_file) as node:
         known, posts = await node.reading.open_profile(whom)
     if as_json:
-        print_json({**show_.person_json(known.actor), "posts": [show_.post_json(item) for item in posts]})
+        more = {"fields": show_.fields_json(known.actor), "posts": [show_.post_json(item) for item in posts]}
+        print_json({**show_.person_json(known.actor), **more})
         return
     out(f"{known.actor.handle}  {show_.one_line(known.actor.name)}  {known.actor.url or known.actor.iri}")
     if about := show_.one_line(text.to_text(known.actor.summary)):
         out(f"  {about}")
+    for field in known.actor.fields:
+        out(f"  {show_.field_words(field, text.to_text(field.value))}")
     for item in posts:
         out("\n" + show_.post_words(item, utcnow()))
     if not posts:

@@ -28,7 +28,7 @@ async def post(
         text.check_length(words, warning)
         parent = await find(node, reply_to) if reply_to is not None else None
         # An answer to what few may read is not for everybody unless its author says so.
-        default = parent.visibility if parent is not None else Visibility.PUBLIC
+        default = parent.visibility if parent is not None else (await node.owner.profile()).preferences.visibility
         draft = Draft(
             words,
             visibility=Visibility(visibility) if visibility else default,

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from keys import PublicIdentity, proof
 from node.errors import BadKey, BadProof, NotAllowed, Reason, Refused, Unreachable
-from node.federation import parse, pins
+from node.federation import links, parse, pins
 from node.federation.circle import Circle, refusal
 from node.federation.fetch import Fetched, Fetcher
 from node.federation.httpsig import ED25519_HREF, RFC9421_HREF
@@ -21,7 +21,7 @@ from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
 from node.storage import actors as stored
-from node.storage import arrivals, blocks, hosts, relations
+from node.storage import arrivals, blocks, chores, hosts, relations
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
 from node.storage.store import Store
@@ -205,6 +205,10 @@ class Actors:
             )
             await stored.set_resembled(tx, actor.iri, resembled)
             await _learn_dialect(tx, actor, now)
+            if actor.fields and links.wants_check(await stored.checked_at(tx, actor.iri), now):
+                followed = await relations.follow_of(tx, actor.iri)
+                if followed is not None:
+                    await chores.add_many(tx, chores.LINKS, [actor.iri], now, {})
             stored_now = await stored.get(tx, actor.iri)
         assert stored_now is not None
         for key_id in {key.id for key in known} | {key.id for key in loadable}:

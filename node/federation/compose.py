@@ -82,6 +82,9 @@ IMPLEMENTS = (
 """What others may use with us, and where it is written (FEP-844e)."""
 
 
+_IMAGES = {"jpg": "image/jpeg", "jpeg": "image/jpeg", "gif": "image/gif", "webp": "image/webp", "avif": "image/avif"}
+
+
 def date(when: datetime) -> str:
     """RFC 3339, UTC, whole seconds, `Z` (federation.md §1.7)."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")
@@ -324,7 +327,7 @@ def actor(profile: Profile, ids: Ids, *, transport_pem: str, multikeys: Sequence
     document: Document = {
         "@context": [AS2, _SECURITY, DATA_INTEGRITY, _DID, _MULTIKEY, dict(_ACTOR_TERMS)],
         "id": ids.actor,
-        "type": "Person",
+        "type": "Service" if profile.bot else "Person",
         "preferredUsername": profile.handle,
         "webfinger": ids.acct,
         "name": profile.name or profile.handle,
@@ -338,11 +341,11 @@ def actor(profile: Profile, ids: Ids, *, transport_pem: str, multikeys: Sequence
         "endpoints": {"sharedInbox": ids.inbox},
         "published": date(profile.created_at),
         "manuallyApprovesFollowers": profile.approves_followers,
-        "discoverable": True,
-        "indexable": False,
+        "discoverable": profile.discoverable,
+        "indexable": profile.indexable,
         "alsoKnownAs": list(profile.also_known_as),
         "tag": [],
-        "attachment": [],
+        "attachment": [_field(field.name, field.value, ids) for field in profile.fields],
         "publicKey": _public_key(ids.main_key, ids.actor, transport_pem),
         "assertionMethod": [
             {
@@ -357,7 +360,20 @@ def actor(profile: Profile, ids: Ids, *, transport_pem: str, multikeys: Sequence
     }
     if profile.moved_to is not None:
         document["movedTo"] = profile.moved_to
+    for name, file in (("icon", profile.avatar), ("image", profile.header)):
+        if file is not None:
+            document[name] = _image(file, ids)
     return document
+
+
+def _field(name: str, value: str, ids: Ids) -> Document:
+    """One row of the profile: a link in it is the owner's own page, and says so with rel=me."""
+    return {"type": "PropertyValue", "name": name, "value": text.render_field(value, tag_url=ids.tag)}
+
+
+def _image(file: str, ids: Ids) -> Document:
+    suffix = file.rpartition(".")[2].lower()
+    return {"type": "Image", "mediaType": _IMAGES.get(suffix, "image/png"), "url": ids.media(file)}
 
 
 def server_actor(ids: Ids, pem: str) -> Document:

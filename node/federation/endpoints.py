@@ -355,7 +355,10 @@ class Endpoints:
             if "page" not in request.query:
                 theirs, ours = await relations.count(tx)
                 total = theirs if own == self._ids.followers else ours
-                return _open(_json(compose.collection(own, total, _page_of(own))), form).to(request)
+                hidden = (await self._documents.profile()).hides_collections
+                return _open(_json(compose.collection(own, total, None if hidden else _page_of(own))), form).to(request)
+            if (await self._documents.profile()).hides_collections:
+                return _bad_page()
             asked = {"before": request.query["before"]} if "before" in request.query else {}
             before = _mark(asked["before"]) if asked else None
             if asked and before is None:

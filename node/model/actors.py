@@ -51,10 +51,12 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class ProfileField:
-    """One row of an actor's profile; `value` is sanitised HTML."""
+    """One row of a profile. `value` is sanitised HTML; in the owner's own Profile it is text as typed."""
 
     name: str
     value: str
+    verified_at: datetime | None = None
+    """When the page that it links to was seen to link back with rel=me; found here, never taken from a document."""
 
 
 @dataclass(frozen=True, slots=True)

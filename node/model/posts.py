@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from node.model.actors import Actor
+from node.model.actors import Actor, ProfileField
 from node.model.notes import Note, QuotePolicy, QuoteState
 from node.model.values import Iri, Trust, Verdict, Visibility
 
@@ -67,6 +67,16 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a new post is unless its author says otherwise."""
+
+    visibility: Visibility = Visibility.PUBLIC
+    language: str | None = None
+    """BCP 47, for example `fr`."""
+    sensitive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """The owner, as others see them."""
 
@@ -78,6 +88,20 @@ class Profile:
     created_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     also_known_as: tuple[Iri, ...] = ()
     moved_to: Iri | None = None
+    fields: tuple[ProfileField, ...] = ()
+    bot: bool = False
+    discoverable: bool = True
+    """May be shown in directories and suggestions."""
+    indexable: bool = False
+    """Public posts may be found by searching for words in them."""
+    hides_collections: bool = False
+    """Who follows and who is followed is shown as a number only."""
+    avatar: str | None = None
+    """File in the media directory; so is `header`."""
+    header: str | None = None
+    preferences: Preferences = Preferences()
+    followed_tags: frozenset[str] = frozenset()
+    """Hashtags, folded, whose public posts come to the home timeline. Nobody else is told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -63,7 +63,7 @@ def to_actor(row: Any) -> Actor:
         featured=_iri(row.featured),
         icon=row.icon,
         image=row.image,
-        fields=tuple(ProfileField(name, value) for name, value in row.fields),
+        fields=tuple(_field(*kept) for kept in row.fields),
         locked=row.locked,
         discoverable=row.discoverable,
         bot=row.bot,
@@ -74,6 +74,10 @@ def to_actor(row: Any) -> Actor:
         implements=tuple(row.implements),
         resembles=_resembled(row),
     )
+
+
+def _field(name: str, value: str, verified_at: int | None = None, _checked_at: int | None = None) -> ProfileField:
+    return ProfileField(name, value, when_or_none(verified_at))
 
 
 def _resembled(row: Any) -> Resembled | None:
@@ -102,10 +106,6 @@ async def by_ids(tx: Tx, identifiers: Iterable[int]) -> dict[int, Actor]:
     return {row.id: to_actor(row) for row in rows}
 
 
-async def find_handle(tx: Tx, username: str, host: str) -> KnownActor | None:
-    """By `name` and `host`: the confirmed handle first, then the host of the id."""
-    wanted = f"{username}@{host}".lower()
-    confirmed = (await tx.execute(_met().where(actors.c.webfinger == wanted))).first()
 async def numbers(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, int]:
     """The client API's ids of those of these accounts that we have met."""
     rows = await tx.execute(select(actors.c.iri, actors.c.id).where(actors.c.iri.in_(set(iris))))
@@ -117,6 +117,10 @@ async def count_hosts(tx: Tx) -> int:
     return int((await tx.execute(select(func.count(actors.c.host.distinct())))).scalar_one())
 
 
+async def find_handle(tx: Tx, username: str, host: str) -> KnownActor | None:
+    """By `name` and `host`: the confirmed handle first, then the host of the id."""
+    wanted = f"{username}@{host}".lower()
+    confirmed = (await tx.execute(_met().where(actors.c.webfinger == wanted))).first()
     row = (
         confirmed
         or (
@@ -157,7 +161,6 @@ async def put(
         "featured": actor.featured,
         "icon": actor.icon,
         "image": actor.image,
-        "fields": [[field.name, field.value] for field in actor.fields],
         "locked": actor.locked,
         "discoverable": actor.discoverable,
         "bot": actor.bot,
@@ -170,10 +173,37 @@ async def put(
         "fetched_at": ms(at),
         "gone_at": None,
     }
+    before = (await tx.execute(select(actors.c.fields).where(actors.c.iri == actor.iri))).scalar_one_or_none()
+    row["fields"] = _fields(actor, before or ())
     statement = insert(tx, actors).values(row)
     kept = {"id", "iri"} if confirmed else {"id", "iri", "webfinger"}
     changed = {name: statement.excluded[name] for name in row if name not in kept}
     await tx.execute(statement.on_conflict_do_update(index_elements=["iri"], set_=changed))
+
+
+def _fields(actor: Actor, before: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """[name, value, when the link was seen to point back, when it was looked at]; a changed row is looked at anew."""
+    known = {(name, value): seen for name, value, *seen in before}
+    return [[field.name, field.value, *known.get((field.name, field.value), ())] for field in actor.fields]
+
+
+async def checked_at(tx: Tx, iri: Iri) -> dict[str, datetime | None]:
+    """The values of somebody's profile fields, and when the links in them were looked at last."""
+    rows = (await tx.execute(select(actors.c.fields).where(actors.c.iri == iri))).scalar_one_or_none()
+    return {value: when_or_none(seen[1]) if len(seen) > 1 else None for _name, value, *seen in rows or ()}
+
+
+async def verify_fields(tx: Tx, iri: Iri, outcome: Mapping[str, bool | None], at: datetime) -> None:
+    """Settle which values of somebody's profile fields link to pages that link back, as of `at`; None: nobody knows."""
+    rows = (await tx.execute(select(actors.c.fields).where(actors.c.iri == iri))).scalar_one_or_none()
+    settled: list[list[Any]] = []
+    for name, value, *seen in rows or ():
+        if value in outcome:
+            before = seen[0] if seen else None
+            found = {True: before or ms(at), False: None, None: before}[outcome[value]]
+            seen = [found, ms(at)]
+        settled.append([name, value, *seen])
+    await tx.execute(update(actors).where(actors.c.iri == iri).values(fields=settled))
 
 
 async def document(tx: Tx, iri: Iri) -> bytes | None:

@@ -26,6 +26,8 @@ LINKS = "links"
 """The links of somebody's profile, to be checked whether they point back (links.py)."""
 FOLLOWERS = "followers"
 """Somebody's list of their followers who live here, to be compared with what we know (synchronise.py)."""
+LINKS = "links"
+"""The links of somebody's profile, to be checked whether they point back (links.py)."""
 ERRANDS = (POLL, QUOTE)
 """What is done beside the outboxes (errands.py)."""
 TELL = "tell"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import select, update
 
-from node.model import Iri, Profile
-from node.storage.dialect import Tx, ms, when
-from node.storage.schema import profile
+from node.model import Iri, Preferences, Profile, ProfileField, Visibility
+from node.storage.dialect import Tx, ms, ms_or_none, when, when_or_none
+from node.storage.schema import followed_tags, profile
 
 
 async def get(tx: Tx) -> tuple[Profile, str] | None:
@@ -22,8 +25,25 @@ async def get(tx: Tx) -> tuple[Profile, str] | None:
         created_at=when(row.created_at),
         also_known_as=tuple(Iri(iri) for iri in row.also_known_as),
         moved_to=Iri(row.moved_to) if row.moved_to else None,
+        fields=tuple(ProfileField(name, value, when_or_none(at)) for name, value, at in row.fields or ()),
+        bot=row.bot,
+        discoverable=row.discoverable,
+        indexable=row.indexable,
+        hides_collections=row.hides_collections,
+        avatar=row.avatar,
+        header=row.header,
+        preferences=_preferences(row.preferences or {}),
+        followed_tags=frozenset((await tx.execute(select(followed_tags.c.name))).scalars()),
     )
     return owner, row.base_url
+
+
+def _preferences(kept: Mapping[str, Any]) -> Preferences:
+    return Preferences(
+        visibility=Visibility(kept.get("visibility", Visibility.PUBLIC.value)),
+        language=kept.get("language"),
+        sensitive=kept.get("sensitive", False),
+    )
 
 
 async def create(tx: Tx, owner: Profile, base_url: str, password_hash: str | None) -> None:
@@ -46,6 +66,18 @@ def _shown(owner: Profile) -> dict[str, object]:
         "approves_followers": owner.approves_followers,
         "also_known_as": list(owner.also_known_as),
         "moved_to": owner.moved_to,
+        "fields": [[field.name, field.value, ms_or_none(field.verified_at)] for field in owner.fields],
+        "bot": owner.bot,
+        "discoverable": owner.discoverable,
+        "indexable": owner.indexable,
+        "hides_collections": owner.hides_collections,
+        "avatar": owner.avatar,
+        "header": owner.header,
+        "preferences": {
+            "visibility": owner.preferences.visibility.value,
+            "language": owner.preferences.language,
+            "sensitive": owner.preferences.sensitive,
+        },
     }
 
 

@@ -19,7 +19,7 @@ from node import text
 from node.answers import PUBLIC, Answer, Shelf
 from node.errors import NotFound
 from node.ids import Ids
-from node.model import Clock, Post, Profile
+from node.model import Clock, Post, Profile, ProfileField
 from node.negotiation import Form, choose
 from node.storage import actors, notes, reactions, relations, timelines
 from node.storage.dialect import Tx
@@ -112,6 +112,7 @@ class Pages:
             "profile.html",
             name=name,
             profile=owner,
+            fields=[_Field(field, self._ids) for field in owner.fields],
             bio=Markup(rendered.html),  # noqa: S704 - render() escapes what it does not write itself
             description=" ".join(owner.summary.split())[:200] or f"What {name} writes, 140 characters at a time.",
             counts={"posts": total, "followers": followers, "following": following},
@@ -293,6 +294,15 @@ class _Key:
         self.groups = key.fingerprint.split()
         self.since = since.day
         self.since_machine = since.machine
+
+
+class _Field:
+    """A row of the profile; its links say rel=me, so that the pages they lead to can be verified by others."""
+
+    def __init__(self, field: ProfileField, ids: Ids) -> None:
+        self.name = field.name
+        self.html = Markup(text.render_field(field.value, tag_url=ids.tag))  # noqa: S704 - render_field() escapes
+        self.verified = words.date(field.verified_at) if field.verified_at else None
 
 
 def _name(owner: Profile) -> str:
