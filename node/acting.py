@@ -15,6 +15,7 @@ from node.model import (
     Actor,
     Clock,
     Iri,
+    QuotePolicy,
     Tell,
 )
 from node.storage import actors as stored
@@ -38,6 +39,7 @@ class Acting:
         snowflake: Snowflake,
         clock: Clock,
         sign_private_posts: bool = True,
+        quotes: QuotePolicy = QuotePolicy.PUBLIC,
     ) -> None:
         self._store = store
         self._actors = actors
@@ -49,6 +51,7 @@ class Acting:
         self._snowflake = snowflake
         self._clock = clock
         self._sign_private_posts = sign_private_posts
+        self._quotes = quotes
 
     async def _known(self, whom: str) -> Actor:
         """Somebody we have met; their server is asked only if we have not."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractResolver
@@ -18,6 +18,7 @@ from keys.passphrase import Passphrase
 from node import __version__, keyring
 from node import web as pages_for_people
 from node.door import Door
+from node.errands import Errands
 from node.errors import StartError
 from node.events import Events
 from node.federation import endpoints
@@ -43,11 +44,14 @@ from node.federation.threads import Threads
 from node.ids import Ids, Snowflake
 from node.interact import Interactions
 from node.keyring import OwnKeys
-from node.model import Clock, Profile, Tell, utcnow
+from node.model import Clock, Profile, QuotePolicy, Tell, utcnow
 from node.moderate import Moderation
 from node.owner import Owner
+from node.polls import Polls
+from node.quoting import Quoting
 from node.reading import Reading
 from node.settings import Settings
+from node.storage import chores
 from node.storage import profile as stored_profile
 from node.storage.migrate import migrate
 from node.storage.store import Store
@@ -86,6 +90,9 @@ class Node:
     owner: Owner
     moderation: Moderation
     interactions: Interactions
+    polls: Polls
+    quoting: Quoting
+    errands: Errands
     links: Links
     snowflake: Snowflake
     clock: Clock
@@ -200,12 +207,24 @@ def _wired(
         snowflake=snowflake,
         clock=clock,
         sign_private_posts=settings.sign_private_posts,
+        quotes=QuotePolicy(settings.quotes),
     )
     manners = Manners(settings.allow_networks)
     polite = PoliteFetcher(fetcher, manners)
     synchroniser = Synchroniser(store, polite, outbox, events, ids=ids, snowflake=snowflake, clock=clock)
     inbox.heard = synchroniser.hear
-    gatherer = Gatherer(Originals(polite, actors, authenticator), actors, authenticator, ids=ids)
+    politely = Originals(polite, actors, authenticator)
+    gatherer = Gatherer(politely, actors, authenticator, ids=ids)
+    means: dict[str, Any] = {
+        "ids": ids,
+        "snowflake": snowflake,
+        "clock": clock,
+        "sign_private_posts": settings.sign_private_posts,
+    }
+    polls = Polls(store, actors, outbox, documents, events, keys, originals=politely, **means)
+    quoting = Quoting(
+        store, actors, outbox, documents, events, keys, originals=politely, document=polite.document, **means
+    )
     backfill = Backfill(
         store,
         actors,
@@ -251,6 +270,9 @@ def _wired(
         ),
         moderation=Moderation(store, actors, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         interactions=Interactions(store, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
+        polls=polls,
+        quoting=quoting,
+        errands=Errands(store, events, {chores.POLL: polls.due, chores.QUOTE: quoting.due}, clock=clock),
         snowflake=snowflake,
         clock=clock,
     )
@@ -266,7 +288,7 @@ def _forgetting(actors: Actors, documents: OwnDocuments) -> Callable[[], None]:
     return forget
 
 
-_UNSEEN = ("note", "home", "later", "notification")
+_UNSEEN = ("note", "home", "later", "errand", "notification")
 """What changes no page: somebody's post or boost at home (answers say so themselves), and what is put off."""
 
 
@@ -342,6 +364,7 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
         node.events,
         forget=node.forget_cached,
         backfill=node.backfill,
+        errands=node.errands,
         links=node.links,
     )
     try:

@@ -14,8 +14,8 @@ from node import text
 from node.account import Account
 from node.befriend import Befriending
 from node.errors import CuicuiError, NotAllowed, NotFound
-from node.federation import compose
-from node.federation.outbox import recipients
+from node.federation import asking, compose
+from node.federation.outbox import Sealed, recipients
 from node.model import (
     PUBLIC,
     Authorship,
@@ -24,16 +24,19 @@ from node.model import (
     Mention,
     Note,
     Post,
-    QuotePolicy,
+    QuoteState,
     Revision,
     Tell,
     Trust,
     Verdict,
     Visibility,
 )
+from node.polls import asked
+from node.quoting import may_be_quoted, with_quote
 from node.storage import (
     activities,
     blocks,
+    chores,
     notes,
     reactions,
     revisions,
@@ -42,6 +45,7 @@ from node.storage import (
 from node.storage import actors as stored
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
+from node.storage.queue import Job
 from node.text import MentionTarget
 
 
@@ -68,19 +72,23 @@ class Owner(Befriending, Account):
             raise NotAllowed("there is nothing to post", hint='say something: cuicui post "…"')
         text.check_length(draft.text, draft.warning)
         parent = await self._parent(draft.in_reply_to)
+        quoted = await self._parent(draft.quote)
+        if quoted is not None:
+            may_be_quoted(quoted)
         targets, unknown = await self._mentioned(draft.text)
         rendered = text.render(draft.text, mentions=targets, tag_url=self._ids.tag)
         mentions = _told(rendered.mentions, parent)
         if draft.visibility is Visibility.DIRECT and not mentions:
             raise NotAllowed("a direct post needs somebody to go to", hint="mention them: @name@host")
         now = self._clock()
+        poll = asked(draft.poll, now) if draft.poll is not None else None
         identifier = self._snowflake.mint(now)
         iri = self._ids.note(identifier)
         note = Note(
             iri=iri,
             author=self._ids.actor,
             audience=compose.audience(draft.visibility, self._ids, [mention.href for mention in mentions]),
-            content=rendered.html,
+            content=with_quote(rendered.html, quoted) if quoted else rendered.html,
             published=now,
             url=self._ids.note_page(identifier),
             in_reply_to=parent.note.iri if parent else None,
@@ -91,7 +99,10 @@ class Owner(Befriending, Account):
             mentions=mentions,
             hashtags=rendered.hashtags,
             source=draft.text,
-            quote_policy=(draft.quote_policy or QuotePolicy.PUBLIC) if draft.visibility.is_open else None,
+            quote_policy=(draft.quote_policy or self._quotes) if draft.visibility.is_open else None,
+            type="Note" if poll is None else "Question",
+            poll=poll,
+            quote=quoted.note.iri if quoted else None,
         )
         return Posted(*await self._publish(identifier, note, draft.visibility), unknown)
 
@@ -114,12 +125,13 @@ class Owner(Befriending, Account):
         targets, unknown = await self._mentioned(words)
         rendered = text.render(words, mentions=targets, tag_url=self._ids.tag)
         parent = await self.find_post(old.in_reply_to) if old.in_reply_to else None
+        quoted = await self.find_post(old.quote) if old.quote else None
         mentions = _told(rendered.mentions, parent)
         told = [one for one in (*old.audience.to, *old.audience.cc) if one not in (PUBLIC, self._ids.followers)]
         note = replace(
             old,
             audience=compose.audience(before.visibility, self._ids, [*told, *(one.href for one in mentions)]),
-            content=rendered.html,
+            content=with_quote(rendered.html, quoted) if quoted else rendered.html,
             updated=_after(old.updated or old.published, self._clock()),
             summary=summary,
             sensitive=bool(summary),
@@ -191,6 +203,7 @@ class Owner(Befriending, Account):
         sealed = seal(compose.note(note, self._ids))
         create = seal(compose.create(sealed.document, self._ids))
         authorship = await self._own_authorship(now, proven=proven)
+        quoted = await self.find_post(note.quote) if note.quote else None
         async with self._store.write() as tx:
             own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
             new = notes.NewNote(
@@ -204,6 +217,7 @@ class Owner(Befriending, Account):
                 activity=self._ids.create(note.iri),
                 own=True,
                 document=sealed.body,
+                quote_state=QuoteState.ACCEPTED if quoted and quoted.own else None,
             )
             await notes.add_many(tx, [new])
             spoken_to = [mention.href for mention in note.mentions]
@@ -211,10 +225,21 @@ class Owner(Befriending, Account):
             await notes.show_at_home(tx, [(identifier, own.id)])
             inboxes = await recipients(tx, note.audience, visibility, self._ids)
             jobs = await self._outbox.submit(tx, create, inboxes, now, about=note.iri)
+            if note.poll is not None and note.poll.ends is not None:
+                await chores.plan(tx, chores.POLL, note.iri, note.poll.ends)
+            if quoted is not None and not quoted.own:
+                jobs += await self._ask_to_quote(tx, sealed, quoted, now)
             post = await notes.get_by_id(tx, identifier)
         assert post is not None
         self._done(jobs, Tell("note", str(identifier)), Tell("page", str(identifier)))
         return post, len(inboxes)
+
+    async def _ask_to_quote(self, tx: Tx, note: Sealed, quoted: Post, now: datetime) -> list[Job]:
+        """The author of what is quoted is asked for leave (FEP-044f); until then it is a link."""
+        author = quoted.note.author
+        request = self._outbox.seal(asking.quote_request(note.document, quoted.note.iri, author, self._ids))
+        about = Iri(str(note.document["id"]))
+        return await self._outbox.submit(tx, request, await stored.inboxes(tx, [author]), now, about=about)
 
     async def _parent(self, iri: Iri | None) -> Post | None:
         if iri is None:

@@ -165,6 +165,10 @@ class Settings:
         default=True,
         metadata=_setting(_yes_or_no, "put a proof on followers-only and direct posts too", "false"),
     )
+    quotes: Literal["public", "followers", "nobody"] = field(
+        default="public",
+        metadata=_setting(_one_of("public", "followers", "nobody"), "who may quote your posts", "followers"),
+    )
     deliveries_at_once: int = field(
         default=192,
         metadata=_setting(_whole(1, 2000), "deliveries under way at one time, all hosts together", "64"),

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from node.errands import Errands
 from node.errors import CuicuiError
 from node.events import Events
 from node.federation.backfill import Backfill
@@ -39,6 +40,7 @@ class Workers:
         *,
         forget: Callable[[], None],
         backfill: Backfill | None = None,
+        errands: Errands | None = None,
         links: Links | None = None,
     ) -> None:
         self._store = store
@@ -48,6 +50,7 @@ class Workers:
         self._events = events
         self._forget = forget
         self._backfill = backfill
+        self._errands = errands
         self._links = links
         self._later = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -61,6 +64,8 @@ class Workers:
         loops = {"delivery": self._delivery.run, "later": self._retry, "watch": self._watch, "keep": self._keep}
         if self._backfill is not None:
             loops["backfill"] = self._backfill.run
+        if self._errands is not None:
+            loops["errands"] = self._errands.run
         if self._links is not None:
             loops["links"] = self._links.run
         self._tasks = [asyncio.create_task(supervised(name, loop), name=name) for name, loop in loops.items()]

@@ -49,6 +49,7 @@ class OwnDocuments(Protocol):
     async def actor(self) -> bytes: ...
     async def server_actor(self) -> bytes: ...
     async def profile(self) -> Profile: ...
+    async def stamp(self, iri: Iri) -> bytes | None: ...
 
 
 class Gate(Protocol):
@@ -85,6 +86,7 @@ def mount(
             web.get("/notes/{id}/replies", own.replies),
             web.get("/contexts/{id}", own.context),
             web.get("/activities/{id}", own.activity),
+            web.get("/stamps/{id}", own.stamp),
             web.get("/.well-known/webfinger", own.webfinger),
             web.get("/.well-known/host-meta", own.host_meta),
             web.get("/.well-known/nodeinfo", own.nodeinfo_links),
@@ -269,6 +271,14 @@ class Endpoints:
         if logged is None or logged.direction != "out" or not _is_public(logged.body):
             return _missing()
         return _open(logged.body, Form.ACTIVITY if form is Form.HTML else form).to(request)
+
+    async def stamp(self, request: web.Request) -> web.Response:
+        """A QuoteAuthorization of the owner's: for anybody who sees the quote that it allows (FEP-044f)."""
+        form, number = _form(request), _number(request)
+        body = None if number is None else await self._documents.stamp(self._ids.stamp(number))
+        if body is None:
+            return _missing()
+        return _open(body, Form.ACTIVITY if form is Form.HTML else form).to(request)
 
     async def _readable(self, request: web.Request, number: int | None, kind: str) -> Post | web.Response:
         """A note that the one who asks may read, or the refusal.

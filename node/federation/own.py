@@ -5,14 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from node.errors import CuicuiError
-from node.federation import compose, httpsig
+from node.federation import asking, compose, httpsig
 from node.federation.authenticate import Authenticator
 from node.federation.httpsig import Incoming
 from node.federation.outbox import Outbox
 from node.ids import Ids
 from node.keyring import OwnKeys
 from node.model import Clock, Iri, Profile
-from node.storage import profile
+from node.storage import profile, quotes
 from node.storage.store import Store
 
 
@@ -52,6 +52,17 @@ class OwnDocuments:
             )
             self._actor = self._outbox.prove(document, self._clock()).body
         return self._actor
+
+    async def stamp(self, iri: Iri) -> bytes | None:
+        """The owner's leave to quote, signed (FEP-044f); None if there is none, or it was taken back.
+
+        Signed as of when it was given: the same bytes each time.
+        """
+        async with self._store.read() as tx:
+            given = await quotes.granted(tx, iri)
+        if given is None or given.revoked_at is not None:
+            return None
+        return self._outbox.prove(asking.stamp(given, self._ids), given.at).body
 
     async def server_actor(self) -> bytes:
         if self._server is None:

@@ -91,6 +91,12 @@ async def withdraw(tx: Tx, iri: Iri) -> bytes | None:
     return None if body is None else bytes(body)
 
 
+async def supersede(tx: Tx, object_: Iri, beginning: str) -> None:
+    """What we said about an object under ids that begin so is out of date: out of the log, and out of the queue."""
+    ours = (activities.c.object == object_) & (activities.c.direction == "out")
+    await tx.execute(delete(activities).where(ours, activities.c.iri.startswith(beginning, autoescape=True)))
+
+
 async def use_up(tx: Tx, iri: Iri, actor: Iri, at: datetime) -> None:
     """Mark an id of this actor's as seen although the activity never came: it was undone first.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from node.storage.dialect import Tx, insert_new, ms, when_or_none
+from node.storage.dialect import Tx, insert_new, ms, ms_or_none, when_or_none
 from node.storage.schema import chores
 
 OUTBOX = "outbox"
@@ -26,8 +26,6 @@ LINKS = "links"
 """The links of somebody's profile, to be checked whether they point back (links.py)."""
 FOLLOWERS = "followers"
 """Somebody's list of their followers who live here, to be compared with what we know (synchronise.py)."""
-LINKS = "links"
-"""The links of somebody's profile, to be checked whether they point back (links.py)."""
 ERRANDS = (POLL, QUOTE)
 """What is done beside the outboxes (errands.py)."""
 TELL = "tell"
@@ -142,6 +140,18 @@ async def postpone(
             state=state,
         )
     )
+
+
+async def lease(tx: Tx, chore: Chore, until: datetime) -> bool:
+    """Take it up, if nobody else has; should that come to nothing, it is due again at `until`."""
+    due = chores.c.next_at == ms_or_none(chore.next_at)
+    taken = await tx.execute(update(chores).where(chores.c.id == chore.id, due).values(next_at=ms(until)))
+    return bool(taken.rowcount)
+
+
+async def finish(tx: Tx, identifier: int, until: datetime) -> None:
+    """It is done, unless something planned it anew since its lease."""
+    await tx.execute(delete(chores).where(chores.c.id == identifier, chores.c.next_at == ms(until)))
 
 
 async def done(tx: Tx, identifier: int) -> None:

@@ -108,7 +108,7 @@ async def tally(tx: Tx, question: Iri, poll: Poll) -> Poll:
 
 
 async def voters(tx: Tx, question: Iri) -> set[Iri]:
-    rows = await tx.execute(select(distinct(votes.c.actor)).where(votes.c.question == question))
+    rows = await tx.execute(select(votes.c.actor).distinct().where(votes.c.question == question))
     return {Iri(iri) for iri in rows.scalars()}
 
 

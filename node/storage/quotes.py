@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from node.model import Iri, Post, QuoteState
+from node.model import Iri, Note, Post, QuoteState
 from node.storage.dialect import Tx, insert_new, ms, when, when_or_none
 from node.storage.notes import OPEN, posts, to_post
 from node.storage.schema import notes, quote_grants
@@ -80,6 +80,15 @@ async def settle(tx: Tx, note: Iri, state: QuoteState, stamp: Iri | None) -> Non
     """What came of a quote."""
     values = {"quote_state": state.value, "quote_stamp": stamp}
     await tx.execute(update(notes).where(notes.c.iri == note).values(**values))
+
+
+async def settle_checked(tx: Tx, note: Note, state: QuoteState, quoted: Iri | None) -> None:
+    """What was found out about somebody's quote, unless it changed meanwhile. `quoted` is the id of what is quoted."""
+    same = (notes.c.quote == note.quote) & notes.c.quote_stamp.is_not_distinct_from(note.quote_stamp)
+    values = {"quote_state": state.value, "quote": quoted or note.quote}
+    await tx.execute(
+        update(notes).where(notes.c.iri == note.iri, same, notes.c.quote_state == "pending").values(**values)
+    )
 
 
 async def renew(tx: Tx, note: Iri, quote: Iri | None, stamp: Iri | None) -> None:

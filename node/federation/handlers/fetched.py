@@ -46,8 +46,8 @@ def evidence_id(found: Found) -> Iri:
     return Iri(f"{found.note.iri}#fetched-{hashlib.sha256(found.body).hexdigest()[:24]}")
 
 
-async def store(tx: Tx, found: Sequence[Found], here: Here, *, at_home: bool) -> list[Iri]:
-    """Store what is new and may be kept; which posts those are.
+async def store(tx: Tx, found: Sequence[Found], here: Here, *, at_home: bool, quotes: bool = True) -> list[Iri]:
+    """Store what is new and may be kept; which posts those are. `quotes`: find out later about what they quote.
 
     `at_home`: what those wrote whom the owner follows goes to the home timeline, as it would have live.
     """
@@ -96,7 +96,7 @@ async def store(tx: Tx, found: Sequence[Found], here: Here, *, at_home: bool) ->
     await activities.record_many(tx, [_logged(one, here) for one in kept])
     await notes.add_many(tx, new)
     await notes.show_at_home(tx, shown)
-    quoting = [note.note.iri for note in new if note.note.quote is not None]
+    quoting = [note.note.iri for note in new if note.note.quote is not None and quotes]
     await chores.add_many(tx, chores.QUOTE, quoting, here.now, {})
     return [one.note.iri for one in kept]
 

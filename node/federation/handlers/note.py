@@ -62,6 +62,7 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
     quoting = [note.note.iri for note in new if note.note.quote is not None]
     await chores.add_many(tx, chores.QUOTE, quoting, here.now, {})
     told += (Tell("note", str(note.id)) for note in new)
+    told += (Tell("errand", iri) for iri in quoting)
     told += _worth_telling(new, kept, authors)
     told += (Tell("page", str(note.id)) for note in new if note.note.in_reply_to in ours)
     answers = [(item, item.activity.note) for item in kept if item.activity.note.in_reply_to in ours]

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 from node.federation import asking
 from node.federation.handlers.arrived import Arrived, Here, log
-from node.model import AcceptQuote, Deliver, Effect, Iri, Notify, Post, QuotePolicy, QuoteRequest, QuoteState, RejectQuote, Tell
+from node.model import (
+    AcceptQuote,
+    Deliver,
+    Effect,
+    Iri,
+    Notify,
+    Post,
+    QuotePolicy,
+    QuoteRequest,
+    QuoteState,
+    RejectQuote,
+    Tell,
+)
 from node.notify import Kind
 from node.storage import actors, chores, notes, quotes, relations
 from node.storage.dialect import Tx
@@ -57,7 +69,7 @@ async def accept(tx: Tx, arrived: Sequence[Arrived[AcceptQuote]], here: Here) ->
     for item in arrived:
         post = await _asked(tx, item.activity, here)
         if post is not None and post.quote_state is QuoteState.PENDING:
-            effects.append(await _answered(tx, item, post, QuoteState.ACCEPTED, item.activity.stamp, here))
+            effects += await _answered(tx, item, post, QuoteState.ACCEPTED, item.activity.stamp, here)
     return effects
 
 
@@ -67,7 +79,7 @@ async def reject(tx: Tx, arrived: Sequence[Arrived[RejectQuote]], here: Here) ->
     for item in arrived:
         post = await _asked(tx, item.activity, here)
         if post is not None and post.quote_state in (QuoteState.PENDING, QuoteState.ACCEPTED):
-            effects.append(await _answered(tx, item, post, QuoteState.REJECTED, None, here))
+            effects += await _answered(tx, item, post, QuoteState.REJECTED, None, here)
     return effects
 
 
@@ -78,11 +90,11 @@ async def _answered(
     state: QuoteState,
     stamp: Iri | None,
     here: Here,
-) -> Effect:
+) -> list[Effect]:
     await log(tx, [item], [post.note.iri])
     await quotes.settle(tx, post.note.iri, state, stamp)
     await chores.plan(tx, chores.QUOTE, post.note.iri, here.now)
-    return Tell("quote", str(post.id))
+    return [Tell("quote", str(post.id)), Tell("errand", post.note.iri)]
 
 
 async def _asked(tx: Tx, answer: AcceptQuote | RejectQuote, here: Here) -> Post | None:
