@@ -312,7 +312,8 @@ def site(node: Node) -> web.Application:
         clock=node.clock,
         receive=node.reception.answer,
     )
-    Apps(lambda: _rooms(node)).mount(app)
+    media_pages.mount(app, library=node.media)
+    Apps(lambda: _rooms(node), pages.render).mount(app)
 
     def changed(tell: Tell) -> None:
         if tell.kind in _UNSEEN:

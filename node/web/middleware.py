@@ -28,7 +28,7 @@ HEADERS = {
 }
 """On everything the node answers (security.md §6); a handler that sets one of them keeps its own."""
 
-_ONLY_JSON = ("/api/", "/oauth/", "/.well-known/", "/nodeinfo/", "/inbox")
+_ONLY_JSON = ("/api/", "/oauth/token", "/oauth/revoke", "/.well-known/", "/nodeinfo/", "/inbox")
 _ACTIVITYPUB = ("/actor", "/server-actor", "/outbox", "/followers", "/following", "/featured", "/notes/", "/contexts/")
 _WORDS = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
 _STATUS: tuple[tuple[type[CuicuiError], int], ...] = (

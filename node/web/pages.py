@@ -233,8 +233,12 @@ class Pages:
     async def _kept(self, key: tuple[object, ...], make: Callable[[], Awaitable[Answer | None]]) -> Answer | None:
         return await self._shelf.get_or_make((*key, int(self._clock().timestamp()) // 60), make)
 
+    def render(self, template: str, **values: object) -> str:
+        """A page of ours, as HTML; for other rooms that have pages."""
+        return self._environment.get_template(template).render(**values)
+
     def _page(self, template: str, **values: object) -> Answer:
-        body = self._environment.get_template(template).render(**values).encode()
+        body = self.render(template, **values).encode()
         headers = {"Content-Type": "text/html; charset=utf-8", "Cache-Control": PUBLIC, "Vary": "Accept"}
         return Answer(body, headers)
 
