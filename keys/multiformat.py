@@ -103,7 +103,12 @@ def rsa_from_multikey(text: str) -> bytes:
 
 def sha256_multihash(data: bytes) -> str:
     """`zQm…`: the SHA-256 of `data` as a multibase multihash."""
-    return multibase_encode(_SHA2_256 + hashlib.sha256(data).digest())
+    return multihash_text(hashlib.sha256(data).digest())
+
+
+def multihash_text(digest: bytes) -> str:
+    """`zQm…` of a SHA-256 that was computed elsewhere, over a file too large to hold."""
+    return multibase_encode(_SHA2_256 + digest)
 
 
 def did_key(multikey: str) -> str:

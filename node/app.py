@@ -44,6 +44,8 @@ from node.federation.threads import Threads
 from node.ids import Ids, Snowflake
 from node.interact import Interactions
 from node.keyring import OwnKeys
+from node.media.decode import Decoder
+from node.media.library import Limits, MediaLibrary
 from node.model import Clock, Profile, QuotePolicy, Tell, utcnow
 from node.moderate import Moderation
 from node.owner import Owner
@@ -55,6 +57,7 @@ from node.storage import chores
 from node.storage import profile as stored_profile
 from node.storage.migrate import migrate
 from node.storage.store import Store
+from node.web import media as media_pages
 from node.web.apps import Apps
 from node.workers import Workers
 
@@ -94,6 +97,7 @@ class Node:
     quoting: Quoting
     errands: Errands
     links: Links
+    media: MediaLibrary
     snowflake: Snowflake
     clock: Clock
 
@@ -183,6 +187,15 @@ def _wired(
     )
     if worker is not None:
         outbox.offer = delivery.offer
+    media = MediaLibrary(
+        store,
+        settings.media,
+        Decoder(),
+        ids=ids,
+        snowflake=snowflake,
+        clock=clock,
+        limits=Limits(settings.image_limit << 20, settings.recording_limit << 20),
+    )
     documents = OwnDocuments(store, keys, outbox, ids=ids, clock=clock)
     inbox = Inbox(
         store,
@@ -275,6 +288,7 @@ def _wired(
         errands=Errands(store, events, {chores.POLL: polls.due, chores.QUOTE: quoting.due}, clock=clock),
         snowflake=snowflake,
         clock=clock,
+        media=media,
     )
 
 

@@ -173,6 +173,14 @@ class Settings:
         default=192,
         metadata=_setting(_whole(1, 2000), "deliveries under way at one time, all hosts together", "64"),
     )
+    image_limit: int = field(
+        default=16,
+        metadata=_setting(_whole(1, 64), "the largest picture that is taken as an upload, in MiB", "8"),
+    )
+    recording_limit: int = field(
+        default=40,
+        metadata=_setting(_whole(1, 2048), "the largest video or sound that is taken as an upload, in MiB", "100"),
+    )
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info",
         metadata=_setting(_one_of("debug", "info", "warning", "error"), "the least that is logged", "warning"),
@@ -212,6 +220,10 @@ class Settings:
     @property
     def keys(self) -> Path:
         return self.data / "keys"
+
+    @property
+    def media(self) -> Path:
+        return self.data / "media"
 
     @property
     def snapshots(self) -> Path:

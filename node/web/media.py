@@ -1,0 +1,47 @@
+"""Serving files: the owner's by their names, other people's by our own numbers; never by an address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from node.errors import NotFound
+from node.media.library import MediaLibrary
+from node.media.sniff import Format
+
+HEADERS = {
+    # Nothing in a file is ever a page of ours, whatever a browser makes of it (security.md §8).
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Access-Control-Allow-Origin": "*",  # apps in browsers draw pictures on canvases
+}
+FOREVER = "public, max-age=31536000, immutable"
+"""A name stands for one file; another version has another name."""
+
+
+class MediaPages:
+    """GET of files."""
+
+    def __init__(self, library: MediaLibrary) -> None:
+        self._library = library
+
+    async def own(self, request: web.Request) -> web.StreamResponse:
+        """GET /media/NAME: whoever has the name was given it (it has 128 random bits)."""
+        found = await self._library.open_file(request.match_info["name"])
+        if found is None:
+            raise NotFound("there is no such file")
+        return file_response(*found, caching=FOREVER)
+
+
+def file_response(path: Path, found: Format, *, caching: str) -> web.FileResponse:
+    """A file with the type that its bytes have; ranges are answered (RFC 9110 §14), as players ask for them."""
+    response = web.FileResponse(path, headers={**HEADERS, "Cache-Control": caching})
+    response.content_type = found.media_type
+    return response
+
+
+def mount(app: web.Application, *, library: MediaLibrary) -> None:
+    pages = MediaPages(library)
+    app.router.add_get("/media/{name}", pages.own)
