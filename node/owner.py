@@ -40,6 +40,7 @@ from node.storage import (
     notes,
     reactions,
     revisions,
+    scheduled,
     timelines,
 )
 from node.storage import actors as stored
@@ -68,6 +69,8 @@ class Owner(Befriending, Account):
 
         Raises TooLong, NotAllowed, NotFound (what it answers is not here).
         """
+        if (before := await self._posted_before(draft)) is not None:
+            return before
         if not draft.text.strip():
             raise NotAllowed("there is nothing to post", hint='say something: cuicui post "…"')
         text.check_length(draft.text, draft.warning)
@@ -94,7 +97,7 @@ class Owner(Befriending, Account):
             in_reply_to=parent.note.iri if parent else None,
             context=(parent.note.context if parent else None) or self._ids.context(identifier),
             summary=draft.warning.strip(),
-            sensitive=bool(draft.warning.strip()),
+            sensitive=draft.sensitive or bool(draft.warning.strip()),
             language=draft.language or (await self.profile()).preferences.language,
             mentions=mentions,
             hashtags=rendered.hashtags,
@@ -104,12 +107,28 @@ class Owner(Befriending, Account):
             poll=poll,
             quote=quoted.note.iri if quoted else None,
         )
-        return Posted(*await self._publish(identifier, note, draft.visibility), unknown)
+        return Posted(*await self._publish(identifier, note, draft.visibility, draft.once), unknown)
 
-    async def edit(self, iri: Iri, words: str, warning: str | None = None) -> Posted:
+    async def _posted_before(self, draft: Draft) -> Posted | None:
+        if draft.once is None:
+            return None
+        async with self._store.read() as tx:
+            number = await scheduled.posted_before(tx, draft.once)
+            post = None if number is None else await notes.get_by_id(tx, number)
+        return None if post is None else Posted(post, 0, ())
+
+    async def edit(
+        self,
+        iri: Iri,
+        words: str,
+        warning: str | None = None,
+        *,
+        sensitive: bool | None = None,
+        language: str | None = None,
+    ) -> Posted:
         """Put a new version of a post of yours in the place of the old one, which stays to be read.
 
-        Everyone who got it is told, and who reacted to it. `warning` None leaves the old one.
+        Everyone who got it is told, and who reacted to it. None leaves `warning` and the others as they are.
         Raises TooLong, NotAllowed (nothing to say, nothing changed), NotFound.
         """
         if not words.strip():
@@ -120,7 +139,9 @@ class Owner(Befriending, Account):
         old = before.note
         summary = old.summary if warning is None else warning.strip()
         text.check_length(words, summary)
-        if (words, summary) == (old.source, old.summary):
+        covered = bool(summary) or (old.sensitive and not old.summary if sensitive is None else sensitive)
+        spoken = language or old.language
+        if (words, summary, covered, spoken) == (old.source, old.summary, old.sensitive, old.language):
             raise NotAllowed("that is what it says already")
         targets, unknown = await self._mentioned(words)
         rendered = text.render(words, mentions=targets, tag_url=self._ids.tag)
@@ -134,7 +155,8 @@ class Owner(Befriending, Account):
             content=with_quote(rendered.html, quoted) if quoted else rendered.html,
             updated=_after(old.updated or old.published, self._clock()),
             summary=summary,
-            sensitive=bool(summary),
+            sensitive=covered,
+            language=spoken,
             mentions=mentions,
             hashtags=rendered.hashtags,
             source=words,
@@ -195,7 +217,7 @@ class Owner(Befriending, Account):
             signed_at=at.replace(microsecond=0) if proven else None,
         )
 
-    async def _publish(self, identifier: int, note: Note, visibility: Visibility) -> tuple[Post, int]:
+    async def _publish(self, identifier: int, note: Note, visibility: Visibility, once: str | None) -> tuple[Post, int]:
         assert note.published is not None
         now = note.published
         proven = visibility.is_open or self._sign_private_posts
@@ -205,6 +227,11 @@ class Owner(Befriending, Account):
         authorship = await self._own_authorship(now, proven=proven)
         quoted = await self.find_post(note.quote) if note.quote else None
         async with self._store.write() as tx:
+            if once is not None:
+                number = await scheduled.posted_before(tx, once)  # by a request at the same time
+                if number is not None and (post := await notes.get_by_id(tx, number)) is not None:
+                    return post, 0
+                await scheduled.remember(tx, once, identifier, now)
             own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
             new = notes.NewNote(
                 id=identifier,

@@ -74,6 +74,8 @@ class Preferences:
     language: str | None = None
     """BCP 47, for example `fr`."""
     sensitive: bool = False
+    synthetic: bool = True
+    """Verdicts also show as filters and profile fields, in apps that know none (client-api.md §7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,10 @@ class Draft:
     """The post that it quotes: its id, its address, or its number here."""
     quote_policy: QuotePolicy | None = None
     """Who may quote it; None for what the settings say."""
+    sensitive: bool = False
+    """Attached files are covered until asked for; a warning covers them as well."""
+    once: str | None = None
+    """A word by which this draft is known again: it is published once, however often it comes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def _preferences(kept: Mapping[str, Any]) -> Preferences:
         visibility=Visibility(kept.get("visibility", Visibility.PUBLIC.value)),
         language=kept.get("language"),
         sensitive=kept.get("sensitive", False),
+        synthetic=kept.get("synthetic", True),
     )
 
 
@@ -77,6 +78,7 @@ def _shown(owner: Profile) -> dict[str, object]:
             "visibility": owner.preferences.visibility.value,
             "language": owner.preferences.language,
             "sensitive": owner.preferences.sensitive,
+            "synthetic": owner.preferences.synthetic,
         },
     }
 

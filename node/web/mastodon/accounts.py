@@ -18,7 +18,7 @@ async def verify(call: Call) -> web.Response:
     async with rooms.store.read() as tx:
         known = await actors.get(tx, rooms.ids.actor)
         assert known is not None
-        around = await gather.beside(tx, rooms.ids, [], [known.actor], is_owner=True)
+        around = await gather.beside(tx, rooms, [], [known.actor], is_owner=True)
         waiting = len(await relations.list_followers(tx, relations.State.PENDING))
     return reply(entities.credential_account(known.actor, profile, around, waiting))
 

@@ -1,19 +1,24 @@
-"""How our types look to an app: Account, Status and the rest of client-api.md §6. Pure: values in, JSON types out.
+"""How our types look to an app: Account and Status (client-api.md §6). Pure: values in, JSON types out.
 
 Every field that some client cannot do without is there, never null where it must not be.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
 
 from node import text
-from node.ids import Ids
-from node.model import Actor, Attachment, Authorship, Counts, Iri, Post, Profile, Visibility
+from node.ids import Ids, minted_ms
+from node.model import Actor, Counts, Iri, Mention, Post, Profile, QuoteState, Visibility
+from node.storage.dialect import when
+from node.storage.tallies import ShownKey
+from node.web.mastodon import parts
+from node.web.mastodon.parts import Json, day, time, time_or_none
 
-Json = dict[str, Any]
+__all__ = ["Json", "day", "time", "time_or_none"]
 
 VISIBILITY = {
     Visibility.PUBLIC: "public",
@@ -25,18 +30,11 @@ VISIBILITY = {
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+SIGNING_KEY = "Signing key"
+"""Name of the profile field that shows an account's identity key."""
 
-def time(when: datetime) -> str:
-    """ISO 8601, UTC, with milliseconds and Z: the one form that every client reads."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
-
-
-def time_or_none(when: datetime | None) -> str | None:
-    return None if when is None else time(when)
-
-
-def day(when: datetime | None) -> str | None:
-    return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%d")
+clean = lru_cache(maxsize=1024)(text.sanitise)
+"""Cleaned once more, whatever it went through before it was stored; the same bios come again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,12 @@ class Beside:
     ids: Ids
     accounts: dict[Iri, int] = field(default_factory=dict)
     """Numbers of the accounts that are named."""
+    gone: frozenset[Iri] = frozenset()
+    moved: Mapping[Iri, Actor] = field(default_factory=dict)
+    """Where accounts that moved are now, as far as those are known here."""
     numbers: dict[Iri, Numbers] = field(default_factory=dict)
+    keys: Mapping[Iri, tuple[ShownKey, ...]] = field(default_factory=dict)
+    """The identity keys that are shown as profile fields."""
     counts: dict[Iri, Counts] = field(default_factory=dict)
     parents: dict[Iri, tuple[int, int]] = field(default_factory=dict)
     """Of answered posts: their number, and their author's."""
@@ -67,8 +70,19 @@ class Beside:
     boosted: frozenset[Iri] = frozenset()
     bookmarked: frozenset[int] = frozenset()
     pinned: frozenset[Iri] = frozenset()
-    pictures: dict[str, str] = field(default_factory=dict)
-    profile: Profile | None = None
+    muted: frozenset[str] = frozenset()
+    """Conversations: their contexts, or their first posts."""
+    chosen: Mapping[Iri, tuple[int, ...]] = field(default_factory=dict)
+    """What the owner voted in polls."""
+    quoted: Mapping[Iri, Post] = field(default_factory=dict)
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    previews: Mapping[str, str] = field(default_factory=dict)
+    media: Mapping[str, int] = field(default_factory=dict)
+    """Numbers of the owner's own files, by their address."""
+    synthetic: bool = True
+    """Verdicts also show as filters and profile fields, for apps that know none; the owner may not want that."""
+    now: datetime = EPOCH
+    shown: dict[Iri, Json] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def avatar(self) -> str:
@@ -88,12 +102,23 @@ def acct(actor: Actor, ids: Ids) -> str:
 
 
 def account(actor: Actor, beside: Beside) -> Json:
+    """An Account; made once for each answer, and not to be changed by whoever gets it."""
+    known = beside.shown.get(actor.iri)
+    if known is None:
+        known = beside.shown[actor.iri] = _account(actor, beside)
+        target = beside.moved.get(actor.iri)
+        if target is not None:
+            known["moved"] = _account(target, beside)
+    return known
+
+
+def _account(actor: Actor, beside: Beside) -> Json:
     ids = beside.ids
     numbers = beside.numbers.get(actor.iri, Numbers())
     avatar = beside.pictures.get(actor.icon or "", beside.avatar)
     header = beside.pictures.get(actor.image or "", beside.header)
     own = actor.iri == ids.actor
-    return {
+    found: Json = {
         "id": str(beside.accounts.get(actor.iri, 0)),
         "username": actor.username,
         "acct": acct(actor, ids),
@@ -103,7 +128,7 @@ def account(actor: Actor, beside: Beside) -> Json:
         "discoverable": actor.discoverable,
         "group": actor.type == "Group",
         "created_at": time(actor.published or EPOCH),
-        "note": text.sanitise(actor.summary),
+        "note": clean(actor.summary),
         "url": ids.profile_page if own else (actor.url or actor.iri),
         "uri": actor.iri,
         "avatar": avatar,
@@ -114,9 +139,32 @@ def account(actor: Actor, beside: Beside) -> Json:
         "following_count": numbers.following,
         "statuses_count": numbers.posts,
         "last_status_at": day(numbers.last_post),
-        "emojis": [],
-        "fields": [{"name": row.name, "value": text.sanitise(row.value), "verified_at": None} for row in actor.fields],
+        "emojis": [
+            parts.emoji(one, beside.pictures[one.url])
+            for one in getattr(actor, "emojis", ())
+            if one.url in beside.pictures
+        ],
+        "fields": [
+            *(
+                {"name": row.name, "value": clean(row.value), "verified_at": time_or_none(row.verified_at)}
+                for row in actor.fields
+            ),
+            *_signing_keys(actor, beside),
+        ],
     }
+    if actor.iri in beside.gone:
+        found["suspended"] = True
+    return found
+
+
+def _signing_keys(actor: Actor, beside: Beside) -> list[Json]:
+    """The identity key as a field: verified since it was pinned; not verified while it is another one (§7)."""
+    if not beside.synthetic:
+        return []
+    return [
+        {"name": SIGNING_KEY, "value": key.multikey, "verified_at": time_or_none(key.since)}
+        for key in beside.keys.get(actor.iri, ())
+    ]
 
 
 def credential_account(actor: Actor, profile: Profile, beside: Beside, requests: int) -> Json:
@@ -137,116 +185,158 @@ def credential_account(actor: Actor, profile: Profile, beside: Beside, requests:
 # ── statuses ─────────────────────────────────────────────────────────────────────────────────
 
 
-def authorship(said: Authorship, proof_url: str) -> Json:
-    """Who wrote it and how we know (decisions.md §16)."""
-    return {
-        "verdict": said.verdict.value,
-        "reason": said.reason,
-        "key": said.key,
-        "key_since": time_or_none(said.key_since),
-        "key_trust": said.key_trust.value if said.key_trust else None,
-        "signed_at": time_or_none(said.signed_at),
-        "proof_url": proof_url,
-    }
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """All that a Status shows beside the post itself: the same post and the same Aside look the same."""
+
+    account: Json
+    counts: Counts
+    parent: tuple[int, int] | None
+    mentions: tuple[tuple[Mention, int], ...]
+    addresses: tuple[tuple[str, str, int | None], ...]
+    """Of each attachment: where it is looked at, where its preview is, and its number if it is the owner's."""
+    emojis: tuple[str | None, ...]
+    chosen: tuple[int, ...]
+    over: bool
+    """The poll."""
+    favourited: bool
+    boosted: bool
+    bookmarked: bool
+    pinned: bool
+    muted: bool
+    filtered: tuple[Json, ...]
+    quoted: Json | None
 
 
-def attachment(number: int, item: Attachment, beside: Beside) -> Json:
-    kind = item.media_type.partition("/")[0]
-    address = beside.pictures.get(item.url, item.url)
-    original = {}
-    if item.width and item.height:
-        aspect = round(item.width / item.height, 4)
-        original = {
-            "original": {
-                "width": item.width,
-                "height": item.height,
-                "size": f"{item.width}x{item.height}",
-                "aspect": aspect,
-            }
-        }
-    x, y = item.focus or (0.0, 0.0)
-    return {
-        "id": str(number),
-        "type": kind if kind in ("image", "video", "audio") else "unknown",
-        "url": address,
-        "preview_url": address,
-        "remote_url": None if address == item.url else item.url,
-        "text_url": None,
-        "meta": {**original, "focus": {"x": x, "y": y}},
-        "description": item.alt or None,
-        "blurhash": item.blurhash,
-    }
+def aside(post: Post, beside: Beside, filtered: tuple[Json, ...] = (), *, quotes: bool = True) -> Aside:
+    """What one post of an answer needs of what was gathered for all."""
+    note = post.note
+    quoted = (
+        beside.quoted.get(note.quote) if quotes and note.quote and post.quote_state is QuoteState.ACCEPTED else None
+    )
+    return Aside(
+        account=account(post.author, beside),
+        counts=beside.counts.get(note.iri, Counts()),
+        parent=beside.parents.get(note.in_reply_to) if note.in_reply_to else None,
+        mentions=tuple(
+            (mention, beside.accounts[mention.href]) for mention in note.mentions if mention.href in beside.accounts
+        ),
+        addresses=tuple(
+            (
+                beside.pictures.get(item.url, item.url),
+                beside.previews.get(item.url) or beside.pictures.get(item.url, item.url),
+                beside.media.get(item.url),
+            )
+            for item in note.attachments
+        ),
+        emojis=tuple(beside.pictures.get(one.url) for one in note.emojis),
+        chosen=beside.chosen.get(note.iri, ()),
+        over=note.poll is not None and note.poll.is_over(beside.now),
+        favourited=note.iri in beside.favourited,
+        boosted=note.iri in beside.boosted,
+        bookmarked=post.id in beside.bookmarked,
+        pinned=note.iri in beside.pinned,
+        muted=bool(beside.muted) and any(root in beside.muted for root in roots_of(post)),
+        filtered=filtered,
+        quoted=None
+        if quoted is None
+        else status(quoted, aside(quoted, beside, quotes=False), beside.ids, is_owner=False),
+    )
 
 
-def status(post: Post, beside: Beside, *, is_owner: bool) -> Json:
+def roots_of(post: Post) -> tuple[str, ...]:
+    """The names by which a post's conversation is known: its context first, if it has one."""
+    note = post.note
+    return tuple(name for name in (note.context, note.in_reply_to or note.iri) if name)
+
+
+def status(post: Post, beside: Aside, ids: Ids, *, is_owner: bool) -> Json:
     """A post as an app sees it. `is_owner`: with what the owner did to it."""
-    ids, note = beside.ids, post.note
-    counts = beside.counts.get(note.iri, Counts())
-    parent = beside.parents.get(note.in_reply_to) if note.in_reply_to else None
+    note = post.note
+    emojis = [
+        parts.emoji(one, address)
+        for one, address in zip(note.emojis, beside.emojis, strict=True)
+        if address is not None
+    ]
     found: Json = {
         "id": str(post.id),
         "uri": note.iri,
         "url": ids.note_page(post.id) if post.own else (note.url or note.iri),
         "created_at": time(note.published or post.received_at),
         "edited_at": time_or_none(note.updated),
-        "in_reply_to_id": str(parent[0]) if parent else None,
-        "in_reply_to_account_id": str(parent[1]) if parent else None,
-        "account": account(post.author, beside),
+        "in_reply_to_id": str(beside.parent[0]) if beside.parent else None,
+        "in_reply_to_account_id": str(beside.parent[1]) if beside.parent else None,
+        "account": beside.account,
         "content": text.sanitise(note.content),
         "spoiler_text": note.summary,
         "visibility": VISIBILITY[post.visibility],
         "sensitive": note.sensitive or bool(note.summary),
         "language": note.language,
-        "replies_count": counts.replies,
-        "reblogs_count": counts.boosts,
-        "favourites_count": counts.likes,
+        "replies_count": beside.counts.replies,
+        "reblogs_count": beside.counts.boosts,
+        "favourites_count": beside.counts.likes,
         "reblog": None,
         "application": {"name": "cuicui", "website": None} if post.own else None,
         "media_attachments": [
-            attachment(post.id * 16 + place & 0x7FFFFFFFFFFFFFFF, item, beside)
-            for place, item in enumerate(note.attachments)
+            parts.attachment(post.id * 16 + place if number is None else number, item, address, preview)
+            for place, (item, (address, preview, number)) in enumerate(
+                zip(note.attachments, beside.addresses, strict=True)
+            )
         ],
-        "mentions": [
-            {
-                "id": str(beside.accounts[mention.href]),
-                "username": mention.name.removeprefix("@").partition("@")[0],
-                "acct": ids.handle if mention.href == ids.actor else mention.name.removeprefix("@"),
-                "url": ids.profile_page if mention.href == ids.actor else mention.href,
-            }
-            for mention in note.mentions
-            if mention.href in beside.accounts
-        ],
-        "tags": [{"name": tag.lower(), "url": ids.tag(tag)} for tag in note.hashtags],
-        "emojis": [],
+        "mentions": [_mention(mention, number, ids) for mention, number in beside.mentions],
+        "tags": [{"name": tag.lower(), "url": ids.tag(tag)} for tag in dict.fromkeys(note.hashtags)],
+        "emojis": emojis,
         "card": None,
-        "poll": None,
-        "quote": None,
-        "cuicui": authorship(post.authorship, f"{ids.base}/api/cuicui/v1/statuses/{post.id}/evidence"),
+        "poll": None
+        if note.poll is None
+        else parts.poll(
+            post.id,
+            note.poll,
+            over=beside.over,
+            chosen=beside.chosen if is_owner else None,
+            own=post.own,
+            emojis=emojis,
+        ),
+        "cuicui": parts.authorship(post.authorship, parts.proof_url(ids, post.id)),
     }
+    if beside.quoted is not None:
+        found["quote"] = {"state": "accepted", "quoted_status": beside.quoted}
     if is_owner:
-        found |= {
-            "favourited": note.iri in beside.favourited,
-            "reblogged": note.iri in beside.boosted,
-            "bookmarked": post.id in beside.bookmarked,
-            "muted": False,
-            "filtered": [],
-        }
+        found["favourited"] = beside.favourited
+        found["reblogged"] = beside.boosted
+        found["bookmarked"] = beside.bookmarked
+        found["muted"] = beside.muted
+        found["filtered"] = list(beside.filtered)
         if post.own:
-            found["pinned"] = note.iri in beside.pinned
-            found["text"] = note.source or ""
+            found["pinned"] = beside.pinned
     return found
 
 
-def boost(entry: int, at: datetime, by: Actor, inner: Json, beside: Beside) -> Json:
-    """The Status that a boost is: somebody's account around somebody else's post."""
+def _mention(mention: Mention, number: int, ids: Ids) -> Json:
+    own = mention.href == ids.actor
+    name = mention.name.removeprefix("@")
+    return {
+        "id": str(number),
+        "username": ids.handle if own else name.partition("@")[0],
+        "acct": ids.handle if own else name,
+        "url": ids.profile_page if own else mention.href,
+    }
+
+
+def boost(entry: int, by: Actor, post: Post, inner: Json, reblog: object, beside: Beside) -> Json:
+    """The Status that a boost is: somebody's account around somebody else's post.
+
+    `inner` are the fields of the post inside; `reblog` is that post as it goes into the answer.
+    """
     return inner | {
         "id": str(entry),
-        "uri": f"{inner['uri']}#boost-{entry}",
-        "url": inner["url"],
+        "uri": f"{post.note.iri}#boost-{entry}",
         "account": account(by, beside),
-        "created_at": time(at),
-        "reblog": inner,
+        "created_at": time(when(minted_ms(entry))),
+        "reblog": reblog,
         "content": "",
+        "in_reply_to_id": None,
+        "in_reply_to_account_id": None,
         "media_attachments": [],
         "mentions": [],
         "tags": [],

@@ -23,7 +23,7 @@ async def _owner(call: Call) -> dict[str, Any]:
     async with rooms.store.read() as tx:
         known = await actors.get(tx, rooms.ids.actor)
         assert known is not None
-        return entities.account(known.actor, await gather.beside(tx, rooms.ids, [], [known.actor], is_owner=False))
+        return entities.account(known.actor, await gather.beside(tx, rooms, [], [known.actor], is_owner=False))
 
 
 def _configuration(call: Call) -> dict[str, Any]:

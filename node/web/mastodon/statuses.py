@@ -47,7 +47,7 @@ async def create(call: Call) -> web.Response:
         )
     )
     async with rooms.store.read() as tx:
-        return reply(await gather.status(tx, rooms.ids, posted.post, is_owner=True))
+        return reply(await gather.status(tx, rooms, posted.post, is_owner=True))
 
 
 async def show(call: Call) -> web.Response:
@@ -56,7 +56,7 @@ async def show(call: Call) -> web.Response:
         post = await notes.get_by_id(tx, call.id())
         if post is None or not (call.is_owner or (post.own and post.visibility.is_open)):
             raise NotFound("Record not found")
-        return reply(await gather.status(tx, call.rooms.ids, post, is_owner=call.is_owner))
+        return reply(await gather.status(tx, call.rooms, post, is_owner=call.is_owner))
 
 
 ROUTES = (

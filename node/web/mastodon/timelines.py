@@ -18,7 +18,7 @@ async def home(call: Call) -> web.Response:
         posts = await timelines.home_posts(
             tx, before=window.before, after=window.after, limit=window.limit, now=rooms.clock()
         )
-        shown = await gather.statuses(tx, rooms.ids, posts, is_owner=True)
+        shown = await gather.statuses(tx, rooms, posts, is_owner=True)
     return reply(shown, headers=links(call, [gather.entry_of(post) for post in posts], window.limit))
 
 

@@ -1,0 +1,79 @@
+"""What stands beside posts and people in an answer to an app, asked for many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from node.model import Iri, KeyKind, KeyState
+from node.storage.dialect import Tx, when
+from node.storage.schema import actors, featured, keys, notes
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An account's number in the client API, and whether it is gone."""
+
+    id: int
+    is_gone: bool = False
+
+
+async def marks(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Mark]:
+    """Of those of these accounts that we have met."""
+    rows = await tx.execute(select(actors.c.iri, actors.c.id, actors.c.gone_at).where(actors.c.iri.in_(set(iris))))
+    return {Iri(row.iri): Mark(int(row.id), row.gone_at is not None) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many posts of somebody's are here, and the number of the newest, which is that of its time."""
+
+    posts: int
+    newest: int
+
+
+async def written(tx: Tx, author_ids: Iterable[int]) -> dict[int, Written]:
+    rows = await tx.execute(
+        select(notes.c.author_id, func.count().label("posts"), func.max(notes.c.id).label("newest"))
+        .where(notes.c.author_id.in_(set(author_ids)))
+        .group_by(notes.c.author_id)
+    )
+    return {int(row.author_id): Written(row.posts, row.newest) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownKey:
+    """An identity key that an account shows. `since` None: it is not the pinned one."""
+
+    multikey: str
+    since: datetime | None
+
+
+async def identities(tx: Tx, owners: Iterable[Iri]) -> dict[Iri, tuple[ShownKey, ...]]:
+    """The Ed25519 keys of these accounts, the pinned one first."""
+    rows = await tx.execute(
+        select(keys.c.owner, keys.c.material, keys.c.since, keys.c.state)
+        .where(
+            keys.c.owner.in_(set(owners)),
+            keys.c.kind == KeyKind.ED25519.value,
+            keys.c.state != KeyState.RETIRED.value,
+        )
+        .order_by(keys.c.since)
+    )
+    found: dict[Iri, dict[str, ShownKey]] = {}
+    for row in rows:
+        pinned = row.state == KeyState.PINNED.value
+        found.setdefault(Iri(row.owner), {})[row.material] = ShownKey(row.material, when(row.since) if pinned else None)
+    return {
+        owner: tuple(sorted(shown.values(), key=lambda key: (key.since is None, key.multikey)))
+        for owner, shown in found.items()
+    }
+
+
+async def pinned_among(tx: Tx, actor: Iri, iris: Iterable[Iri]) -> frozenset[Iri]:
+    """Which of these posts somebody has on top of the profile."""
+    query = select(featured.c.note).where(featured.c.actor == actor, featured.c.note.in_(set(iris)))
+    return frozenset(Iri(iri) for iri in (await tx.execute(query)).scalars())
