@@ -115,7 +115,7 @@ class Account(Acting):
             inboxes = [*await relations.follower_inboxes(tx), *await relations.followed_inboxes(tx)]
             jobs = await self._outbox.submit(tx, update, inboxes, now)
         self._documents.forget_cached()
-        self._done(jobs, Tell("profile", self._ids.actor), Tell("links", self._ids.actor))
+        self._done(jobs, Tell("profile", self._ids.actor), Tell("errand", chores.LINKS))
         return changed
 
     async def move(self, to: str) -> Iri:

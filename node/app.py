@@ -260,6 +260,9 @@ def _wired(
         clock=clock,
         owner=documents.profile,
     )
+    forget = _forgetting(actors, documents)
+    links = Links(store, client, manners, circle, events, ids=ids, clock=clock, forget=forget)
+    errands = {chores.POLL: polls.due, chores.QUOTE: quoting.due, chores.LINKS: links.errand}
     return Node(
         settings=settings,
         ids=ids,
@@ -278,14 +281,12 @@ def _wired(
         backfill=backfill,
         reading=Reading(store, actors, backfill, threads, tell=events.publish, clock=clock),
         owner=owner,
-        links=Links(
-            store, client, manners, circle, events, ids=ids, clock=clock, forget=_forgetting(actors, documents)
-        ),
+        links=links,
         moderation=Moderation(store, actors, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         interactions=Interactions(store, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         polls=polls,
         quoting=quoting,
-        errands=Errands(store, events, {chores.POLL: polls.due, chores.QUOTE: quoting.due}, clock=clock),
+        errands=Errands(store, events, errands, clock=clock),
         snowflake=snowflake,
         clock=clock,
         media=media,
@@ -380,7 +381,6 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
         forget=node.forget_cached,
         backfill=node.backfill,
         errands=node.errands,
-        links=node.links,
     )
     try:
         try:

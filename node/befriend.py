@@ -47,7 +47,7 @@ class Befriending(Acting):
             await lookalikes.settle(tx, self._ids.actor)
             sealed = self._outbox.seal(compose.follow(wanted))
             jobs = await self._outbox.submit(tx, sealed, [target.inbox], now)
-        self._done(jobs, Tell("following", target.iri))
+        self._done(jobs, Tell("following", target.iri), Tell("errand", chores.LINKS))
         return Relation(target.iri, wanted.id, State.PENDING, now)
 
     async def unfollow(self, whom: str) -> Iri:

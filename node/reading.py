@@ -122,7 +122,7 @@ class Reading:
         if unchecked:  # in the background: whoever reads does not wait for other people's pages
             async with self._store.write() as tx:
                 await chores.add_many(tx, chores.LINKS, [actor.actor.iri], now, {})
-            self._tell([Tell("links", actor.actor.iri)])
+            self._tell([Tell("errand", chores.LINKS)])
         return current, posts
 
     async def last_absence(self, *, once: bool = False) -> Recovered | None:

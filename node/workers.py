@@ -12,7 +12,6 @@ from node.events import Events
 from node.federation.backfill import Backfill
 from node.federation.delivery import Delivery
 from node.federation.inbox import Inbox
-from node.federation.links import Links
 from node.federation.reception import Reception
 from node.model import Tell
 from node.storage import arrivals
@@ -41,7 +40,6 @@ class Workers:
         forget: Callable[[], None],
         backfill: Backfill | None = None,
         errands: Errands | None = None,
-        links: Links | None = None,
     ) -> None:
         self._store = store
         self._delivery = delivery
@@ -51,7 +49,6 @@ class Workers:
         self._forget = forget
         self._backfill = backfill
         self._errands = errands
-        self._links = links
         self._later = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         events.subscribe(self._hear)
@@ -66,8 +63,6 @@ class Workers:
             loops["backfill"] = self._backfill.run
         if self._errands is not None:
             loops["errands"] = self._errands.run
-        if self._links is not None:
-            loops["links"] = self._links.run
         self._tasks = [asyncio.create_task(supervised(name, loop), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:

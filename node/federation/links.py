@@ -19,7 +19,7 @@ from node.federation.polite import Manners
 from node.ids import Ids
 from node.model import Actor, Clock, Iri, Profile, Tell, origin_of
 from node.observe import count
-from node.storage import actors, chores, profile
+from node.storage import actors, profile
 from node.storage.dialect import Tx
 from node.storage.store import Store
 
@@ -34,7 +34,6 @@ LARGEST = 1 << 20
 MOST = 8
 """Links of one profile that are checked."""
 
-NAP = 60.0
 _ACCEPT = "text/html, application/xhtml+xml;q=0.9"
 _PAGES = ("text/html", "application/xhtml+xml")
 _CHUNK = 1 << 16
@@ -131,7 +130,7 @@ def _spelled(address: str) -> str:
 
 
 class Links:
-    """Checks the links of profiles, one profile after another, in the background."""
+    """Checks the links of profiles, one page after another: it may take a while, and nobody waits for it."""
 
     def __init__(
         self,
@@ -153,30 +152,10 @@ class Links:
         self._ids = ids
         self._clock = clock
         self._forget = forget
-        self._wake = asyncio.Event()
-        events.subscribe(self._hear)
 
-    def _hear(self, tell: Tell) -> None:
-        if tell.kind in ("foreign", "following", "later", "links"):
-            self._wake.set()
-
-    async def run(self) -> None:
-        """Do what is due, and wait for more."""
-        while True:
-            self._wake.clear()
-            async with self._store.read() as tx:
-                due = await chores.of_kind(tx, chores.LINKS)
-            for chore in due:
-                try:
-                    await self.check(Iri(chore.subject))
-                except CuicuiError as error:
-                    log.info("links not checked", extra={"actor": chore.subject, "why": error.message})
-                async with self._store.write() as tx:
-                    await chores.done(tx, chore.id)
-            try:
-                await asyncio.wait_for(self._wake.wait(), NAP)
-            except TimeoutError:
-                pass
+    async def errand(self, iri: Iri, _last: bool) -> None:
+        """The same, as something that is done in the background."""
+        await self.check(iri)
 
     async def check(self, iri: Iri) -> dict[str, bool | None]:
         """Look at the page behind each link in somebody's profile: value of the field → whether it links back.

@@ -26,7 +26,7 @@ LINKS = "links"
 """The links of somebody's profile, to be checked whether they point back (links.py)."""
 FOLLOWERS = "followers"
 """Somebody's list of their followers who live here, to be compared with what we know (synchronise.py)."""
-ERRANDS = (POLL, QUOTE)
+ERRANDS = (POLL, QUOTE, LINKS)
 """What is done beside the outboxes (errands.py)."""
 TELL = "tell"
 """An absence that the owner has not been told of."""
@@ -93,7 +93,7 @@ async def due(tx: Tx, now: datetime, limit: int = 200, *, errands: bool = False)
     """What is to be done by now: the errands, or everything else."""
     rows = await tx.execute(
         select(chores)
-        .where(chores.c.next_at <= ms(now), chores.c.kind.in_(ERRANDS) == errands, chores.c.kind != LINKS)
+        .where(chores.c.next_at <= ms(now), chores.c.kind.in_(ERRANDS) == errands)
         .order_by(chores.c.next_at, chores.c.id)
         .limit(limit)
     )
@@ -102,8 +102,7 @@ async def due(tx: Tx, now: datetime, limit: int = 200, *, errands: bool = False)
 
 async def next_at(tx: Tx, *, errands: bool = False) -> datetime | None:
     """When the next one is due."""
-    mine = (chores.c.kind.in_(ERRANDS) == errands) & (chores.c.kind != LINKS)
-    query = select(func.min(chores.c.next_at)).where(mine)
+    query = select(func.min(chores.c.next_at)).where(chores.c.kind.in_(ERRANDS) == errands)
     return when_or_none((await tx.execute(query)).scalar_one())
 
 
