@@ -30,6 +30,7 @@ from node.federation.client import Client
 from node.federation.delivery import Delivery
 from node.federation.fetch import Fetcher
 from node.federation.gather import Gatherer
+from node.federation.guard import Guard
 from node.federation.httpsig import Signer
 from node.federation.inbox import Inbox
 from node.federation.links import Links
@@ -318,6 +319,8 @@ def site(node: Node) -> web.Application:
         profile=node.documents.profile,
         own_key=node.keys.identity.public,
     )
+    guard = Guard(node.gate, node.documents, clock=node.clock, strict=node.settings.authorized_fetch)
+    app.middlewares.append(guard.farewell)
     doors = endpoints.mount(
         app,
         store=node.store,
@@ -326,6 +329,7 @@ def site(node: Node) -> web.Application:
         gate=node.gate,
         clock=node.clock,
         receive=node.reception.answer,
+        guard=guard,
     )
     media_pages.mount(app, library=node.media)
     Apps(lambda: _rooms(node), pages.render).mount(app)

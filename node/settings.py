@@ -169,6 +169,14 @@ class Settings:
         default="public",
         metadata=_setting(_one_of("public", "followers", "nobody"), "who may quote your posts", "followers"),
     )
+    authorized_fetch: bool = field(
+        default=False,
+        metadata=_setting(_yes_or_no, "answer only servers that sign their requests and are not blocked", "true"),
+    )
+    send_blocks: bool = field(
+        default=True,
+        metadata=_setting(_yes_or_no, "tell the server of an account that you block it, as Mastodon does", "false"),
+    )
     deliveries_at_once: int = field(
         default=192,
         metadata=_setting(_whole(1, 2000), "deliveries under way at one time, all hosts together", "64"),

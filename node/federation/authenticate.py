@@ -32,6 +32,7 @@ class Authenticator:
 
     def __init__(self, actors: Actors, *, ids: Ids, clock: Clock) -> None:
         self._actors = actors
+        self.circle = actors.circle
         self._ids = ids
         self._clock = clock
 

@@ -376,6 +376,46 @@ def _image(file: str, ids: Ids) -> Document:
     return {"type": "Image", "mediaType": _IMAGES.get(suffix, "image/png"), "url": ids.media(file)}
 
 
+def actor_stub(ids: Ids, *, transport_pem: str, multikeys: Sequence[str]) -> Document:
+    """Of the owner's actor what others need to check a signature and to answer it, and nothing about the owner."""
+    return {
+        "@context": [AS2, _SECURITY, DATA_INTEGRITY, _DID, _MULTIKEY],
+        "id": ids.actor,
+        "type": "Person",
+        "preferredUsername": ids.handle,
+        "inbox": ids.inbox,
+        "outbox": ids.outbox,
+        "followers": ids.followers,
+        "endpoints": {"sharedInbox": ids.inbox},
+        "publicKey": _public_key(ids.main_key, ids.actor, transport_pem),
+        "assertionMethod": [
+            {
+                "id": ids.identity_key(multikey),
+                "type": "Multikey",
+                "controller": ids.actor,
+                "publicKeyMultibase": multikey,
+            }
+            for multikey in multikeys
+        ],
+    }
+
+
+def delete_actor(ids: Ids) -> Document:
+    """The owner leaves: the account and everything of it is to be forgotten (federation.md §12)."""
+    return _activity("Delete", Iri(f"{ids.actor}#delete"), ids.actor, ids.actor, to=[PUBLIC])
+
+
+def flag(id: Iri, about: Sequence[Iri], comment: str, ids: Ids) -> Document:
+    """A report of an account (first) and of posts of theirs, by the node and not by its owner (federation.md §7)."""
+    said = {"content": comment} if comment else {}
+    return {**_activity("Flag", id, ids.server_actor, about[0], to=[about[0]], **said), "object": list(about)}
+
+
+def block(id: Iri, whom: Iri, ids: Ids) -> Document:
+    """The owner shuts an account out: told to that account's server alone, for it to keep them apart."""
+    return _activity("Block", id, ids.actor, whom, to=[whom])
+
+
 def server_actor(ids: Ids, pem: str) -> Document:
     """The actor that signs our GETs; anybody may fetch it without a signature (federation.md §4)."""
     terms = {name: _ACTOR_TERMS[name] for name in ("manuallyApprovesFollowers", "implements")}

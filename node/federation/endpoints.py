@@ -15,6 +15,7 @@ from node import __version__
 from node.answers import PRIVATE, PUBLIC, Answer, Shelf
 from node.errors import BadDocument
 from node.federation import compose, discovery
+from node.federation.guard import Guard
 from node.federation.partial import PartialFollowers
 from node.federation.policy import may_read
 from node.ids import Ids
@@ -67,25 +68,27 @@ def mount(
     gate: Gate,
     clock: Clock,
     receive: Receive,
+    guard: Guard | None = None,
 ) -> Endpoints:
     """Add every server-to-server route. Call `invalidate()` of what is returned after each change of the owner's."""
     own = Endpoints(store, ids, documents, gate, clock)
+    keys, read = (guard.actor, guard.reading) if guard is not None else (_as_it_is, _as_it_is)
     app.router.add_routes(
         [
-            web.get("/actor", own.actor),
+            web.get("/actor", keys(own.actor)),
             web.get("/server-actor", own.server_actor),
             web.get("/inbox", own.inbox),
             web.post("/inbox", receive),
-            web.get("/outbox", own.outbox),
-            web.get("/followers", own.followers),
+            web.get("/outbox", read(own.outbox)),
+            web.get("/followers", read(own.followers)),
             web.get("/followers_synchronization", PartialFollowers(store, ids, gate).answer),
-            web.get("/following", own.following),
-            web.get("/featured", own.featured),
-            web.get("/notes/{id}", own.note),
-            web.get("/notes/{id}/activity", own.create),
-            web.get("/notes/{id}/replies", own.replies),
-            web.get("/contexts/{id}", own.context),
-            web.get("/activities/{id}", own.activity),
+            web.get("/following", read(own.following)),
+            web.get("/featured", read(own.featured)),
+            web.get("/notes/{id}", read(own.note)),
+            web.get("/notes/{id}/activity", read(own.create)),
+            web.get("/notes/{id}/replies", read(own.replies)),
+            web.get("/contexts/{id}", read(own.context)),
+            web.get("/activities/{id}", read(own.activity)),
             web.get("/stamps/{id}", own.stamp),
             web.get("/.well-known/webfinger", own.webfinger),
             web.get("/.well-known/host-meta", own.host_meta),
@@ -94,6 +97,10 @@ def mount(
         ]
     )
     return own
+
+
+def _as_it_is(answer: Receive) -> Receive:
+    return answer
 
 
 class Endpoints:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from keys import proof
+from node.errors import NotAllowed
 from node.federation import parse
 from node.ids import Ids
 from node.keyring import OwnKeys
@@ -62,8 +63,11 @@ class Outbox:
     ) -> list[Job]:
         """Record an activity and owe it to inboxes. Hand the result to `offer` after the commit.
 
-        `about` is the object it is logged under, if not the one that the activity names.
+        `about` is the object it is logged under, if not the one that the activity names. Raises
+        NotAllowed once the owner has left: nothing is said in their name any more.
         """
+        if await actors.is_gone(tx, self._ids.actor):
+            raise NotAllowed("this account was deleted; nothing can be sent in its name")
         iri, actor = Iri(str(sealed.document["id"])), Iri(str(sealed.document["actor"]))
         entry = activities.Logged(
             iri=iri,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from aiohttp import web
 
-from node.errors import CuicuiError
+from node.errors import CuicuiError, Reason, Refused
 from node.federation import asking, compose, httpsig
 from node.federation.authenticate import Authenticator
 from node.federation.httpsig import Incoming
@@ -12,7 +14,7 @@ from node.federation.outbox import Outbox
 from node.ids import Ids
 from node.keyring import OwnKeys
 from node.model import Clock, Iri, Profile
-from node.storage import profile, quotes
+from node.storage import actors, profile, quotes
 from node.storage.store import Store
 
 
@@ -28,10 +30,14 @@ class OwnDocuments:
         self._profile: Profile | None = None
         self._actor: bytes | None = None
         self._server: bytes | None = None
+        self._stub: bytes | None = None
+        self._left: datetime | None = None
+        self._looked = False
 
     def forget_cached(self) -> None:
         """The profile may have changed."""
         self._profile = self._actor = None
+        self._looked = False
 
     async def profile(self) -> Profile:
         if self._profile is None:
@@ -64,6 +70,22 @@ class OwnDocuments:
             return None
         return self._outbox.prove(asking.stamp(given, self._ids), given.at).body
 
+    async def stub(self) -> bytes:
+        """Of the owner's actor the keys alone, signed like the whole (guard.py)."""
+        if self._stub is None:
+            keys = {"transport_pem": self._keys.transport.public.pem}
+            document = compose.actor_stub(self._ids, multikeys=[self._keys.identity.public.multikey], **keys)
+            self._stub = self._outbox.prove(document, self._clock()).body
+        return self._stub
+
+    async def left_at(self) -> datetime | None:
+        """When the owner left for good; None, as a rule."""
+        if not self._looked:
+            async with self._store.read() as tx:
+                self._left = await actors.gone_at(tx, self._ids.actor)
+            self._looked = True
+        return self._left
+
     async def server_actor(self) -> bytes:
         if self._server is None:
             self._server = self._outbox.seal(compose.server_actor(self._ids, self._keys.server.public.pem)).body
@@ -77,6 +99,15 @@ class Gate:
         self._authenticator = authenticator
         self._ids = ids
         self._clock = clock
+
+    async def is_shut_out(self, request: web.Request) -> bool:
+        """Whether a request says that it is signed by somebody blocked. Not verified: who lies loses by it."""
+        try:
+            claim = httpsig.read(incoming_of(request, b""), base_url=self._ids.base, now=self._clock())
+            await self._authenticator.circle.admit(claim.key_id)
+        except Refused as refused:
+            return refused.reason is Reason.BLOCKED
+        return False
 
     async def viewer(self, request: web.Request) -> Iri | None:
         """The actor whose key signed this GET; None for a bad signature as for none."""

@@ -224,6 +224,23 @@ async def mark_gone(tx: Tx, iri: Iri, at: datetime) -> None:
     await tx.execute(update(actors).where(actors.c.iri == iri).values(gone_at=ms(at)))
 
 
+async def is_gone(tx: Tx, iri: Iri) -> bool:
+    """Whether an account was deleted; of the owner's own: whether the owner left."""
+    return await gone_at(tx, iri) is not None
+
+
+async def gone_at(tx: Tx, iri: Iri) -> datetime | None:
+    value = (await tx.execute(select(actors.c.gone_at).where(actors.c.iri == iri))).scalar_one_or_none()
+    return when_or_none(value)
+
+
+async def everybodys_inboxes(tx: Tx) -> list[Iri]:
+    """Where to reach every server we ever met, shared inboxes folded; those that are gone, or blocked, are left out."""
+    inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox)
+    wanted = (actors.c.gone_at.is_(None), ~is_hidden(actors.c.iri))
+    return [Iri(iri) for iri in (await tx.execute(select(inbox).distinct().where(*wanted))).scalars()]
+
+
 async def mark_back(tx: Tx, iri: Iri) -> None:
     """Heard of again: its inbox is used as before."""
     await tx.execute(update(actors).where(actors.c.iri == iri, actors.c.gone_at.is_not(None)).values(gone_at=None))

@@ -182,6 +182,11 @@ async def drop_inbox(tx: Tx, inbox: Iri) -> int:
     return int((await tx.execute(delete(queue).where(queue.c.inbox == inbox))).rowcount)
 
 
+async def drop_all(tx: Tx) -> None:
+    """Nothing is owed to anybody any more."""
+    await tx.execute(delete(queue))
+
+
 async def next_due(tx: Tx, now: datetime) -> datetime | None:
     """When the next row comes due; None when nothing is owed."""
     when_free = func.coalesce(queue.c.leased_until, 0)

@@ -123,7 +123,7 @@ class Home:
 
 
 async def settle_in(
-    data: Path, handle: str, *, clock: FakeClock | None = None, database_url: str | None = None
+    data: Path, handle: str, *, clock: FakeClock | None = None, database_url: str | None = None, **more: object
 ) -> Home:
     """Found a node; it does not run yet."""
     port = free_port()
@@ -135,6 +135,7 @@ async def settle_in(
             "listen": f"127.0.0.1:{port}",
             "allow_networks": LOOPBACK,
             "database_url": database_url,
+            **more,
         }
     )
     await founding.found(settings, handle=handle, keys=keys_of(handle), clock=clock)
