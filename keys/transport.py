@@ -28,6 +28,8 @@ EXPONENT = 65537
 MIN_BITS = 2048
 MAX_BITS = 8192
 _MAX_PEM = 16_384
+_PADDING, _SHA256 = padding.PKCS1v15(), SHA256()
+"""Without state: made once, used for every signature."""
 
 
 class PublicTransport:
@@ -84,7 +86,7 @@ class PublicTransport:
     def verify(self, signature: bytes, message: bytes) -> None:
         """Return if `signature` is this key's over `message`; raise BadSignature otherwise."""
         try:
-            self._key.verify(signature, message, padding.PKCS1v15(), SHA256())
+            self._key.verify(signature, message, _PADDING, _SHA256)
         except InvalidSignature:
             raise BadSignature(f"the signature does not hold under {self.fingerprint}") from None
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -307,9 +307,14 @@ _HEADINGS = tuple((f"{mark}h{level}>", f"{mark}strong>") for level in range(1, 7
 
 
 def _attribute(_tag: str, name: str, value: str) -> str | None:
-    if name == "class":
-        return " ".join(filter(_CLASS.fullmatch, value.split())) or None
-    return value if len(value) <= 2048 else None
+    if len(value) > 2048:
+        return None
+    return _classes(value) if name == "class" else value
+
+
+@lru_cache(maxsize=256)  # a handful of values, in every post; at most 2048 characters each
+def _classes(value: str) -> str | None:
+    return " ".join(filter(_CLASS.fullmatch, value.split())) or None
 
 
 @cache

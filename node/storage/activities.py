@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from node.model import Iri
 from node.storage.dialect import Tx, insert_new, ms, when
@@ -53,13 +53,16 @@ async def record_many(tx: Tx, entries: Sequence[Logged]) -> None:
     )
 
 
+_SENDERS = select(activities.c.iri, activities.c.actor).where(activities.c.iri.in_(bindparam("iris", expanding=True)))
+
+
 async def senders(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Iri]:
     """Which of these ids were seen before, and from whom: the guard against replays.
 
     It goes by id and actor: a neighbour on the same server who uses somebody's coming id first must
     not shut them out (security.md §1).
     """
-    rows = await tx.execute(select(activities.c.iri, activities.c.actor).where(activities.c.iri.in_(set(iris))))
+    rows = await tx.execute(_SENDERS, {"iris": list(iris)})
     return {Iri(row.iri): Iri(row.actor) for row in rows}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Join, Select, exists, func, select, update
+from sqlalchemy import Join, Select, bindparam, exists, func, select, update
 
 from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
@@ -276,12 +276,15 @@ class Brief:
     """The owner wants to be told of each of their posts."""
 
 
+_BRIEFS = (
+    select(actors.c.iri, actors.c.id, actors.c.followers, follows.c.state, follows.c.notify)
+    .outerjoin(follows, follows.c.actor == actors.c.iri)
+    .where(actors.c.iri.in_(bindparam("iris", expanding=True)))
+)
+
+
 async def briefs(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Brief]:
-    rows = await tx.execute(
-        select(actors.c.iri, actors.c.id, actors.c.followers, follows.c.state, follows.c.notify)
-        .outerjoin(follows, follows.c.actor == actors.c.iri)
-        .where(actors.c.iri.in_(set(iris)))
-    )
+    rows = await tx.execute(_BRIEFS, {"iris": list(iris)})
     found: dict[Iri, Brief] = {}
     for row in rows:
         followed = row.state == "accepted"

@@ -141,6 +141,8 @@ def objects(value: object, limit: int) -> Iterator[dict[str, JsonValue]]:
 
 
 def maybe_iri(value: object) -> Iri | None:
+    if value is None:  # most often: no exception for what is merely not there
+        return None
     try:
         return iri_of(value)
     except Malformed:
