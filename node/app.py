@@ -217,6 +217,7 @@ def _wired(
         documents,
         events,
         keys,
+        media=media,
         ids=ids,
         snowflake=snowflake,
         clock=clock,

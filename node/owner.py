@@ -7,8 +7,10 @@ Writing and reading are in this file; befriend.py and account.py hold the rest o
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from node import text
 from node.account import Account
@@ -16,6 +18,7 @@ from node.befriend import Befriending
 from node.errors import CuicuiError, NotAllowed, NotFound
 from node.federation import asking, compose
 from node.federation.outbox import Sealed, recipients
+from node.media.library import Description, MediaLibrary, Revised
 from node.model import (
     PUBLIC,
     Authorship,
@@ -60,7 +63,11 @@ class Posted:
 
 
 class Owner(Befriending, Account):
-    """The owner of this node, acting."""
+    """The owner of this node, acting. `media` holds the files that hang on posts."""
+
+    def __init__(self, *means: Any, media: MediaLibrary, **more: Any) -> None:
+        super().__init__(*means, **more)
+        self._media = media
 
     # ── write ───────────────────────────────────────────────────────────────────────────────
 
@@ -71,7 +78,7 @@ class Owner(Befriending, Account):
         """
         if (before := await self._posted_before(draft)) is not None:
             return before
-        if not draft.text.strip():
+        if not draft.text.strip() and not draft.media:
             raise NotAllowed("there is nothing to post", hint='say something: cuicui post "…"')
         text.check_length(draft.text, draft.warning)
         parent = await self._parent(draft.in_reply_to)
@@ -85,6 +92,8 @@ class Owner(Befriending, Account):
             raise NotAllowed("a direct post needs somebody to go to", hint="mention them: @name@host")
         now = self._clock()
         poll = asked(draft.poll, now) if draft.poll is not None else None
+        if poll is not None and draft.media:
+            raise NotAllowed("a poll has no pictures", hint="ask first, and show in an answer to it")
         identifier = self._snowflake.mint(now)
         iri = self._ids.note(identifier)
         note = Note(
@@ -106,8 +115,9 @@ class Owner(Befriending, Account):
             type="Note" if poll is None else "Question",
             poll=poll,
             quote=quoted.note.iri if quoted else None,
+            attachments=await self._media.attachments(draft.media),
         )
-        return Posted(*await self._publish(identifier, note, draft.visibility, draft.once), unknown)
+        return Posted(*await self._publish(identifier, note, draft.visibility, draft.once, draft.media), unknown)
 
     async def _posted_before(self, draft: Draft) -> Posted | None:
         if draft.once is None:
@@ -125,23 +135,28 @@ class Owner(Befriending, Account):
         *,
         sensitive: bool | None = None,
         language: str | None = None,
+        media: Sequence[int] | None = None,
+        described: Mapping[int, Description] | None = None,
     ) -> Posted:
         """Put a new version of a post of yours in the place of the old one, which stays to be read.
 
         Everyone who got it is told, and who reacted to it. None leaves `warning` and the others as they are.
+        `media` are all the files it has from now on; `described` says by their numbers what is to be seen anew.
         Raises TooLong, NotAllowed (nothing to say, nothing changed), NotFound.
         """
-        if not words.strip():
-            raise NotAllowed("there is nothing left of it", hint="to take it back: cuicui delete")
         before = await self.find_post(iri)
         if before is None or not before.own:
             raise NotFound(f"there is no post of yours at {iri}")
         old = before.note
+        files = await self._media.revised(before.id, old.attachments, media, described or {})
+        if not words.strip() and not files.attachments:
+            raise NotAllowed("there is nothing left of it", hint="to take it back: cuicui delete")
         summary = old.summary if warning is None else warning.strip()
         text.check_length(words, summary)
         covered = bool(summary) or (old.sensitive and not old.summary if sensitive is None else sensitive)
         spoken = language or old.language
-        if (words, summary, covered, spoken) == (old.source, old.summary, old.sensitive, old.language):
+        said = (words, summary, covered, spoken, files.attachments)
+        if said == (old.source, old.summary, old.sensitive, old.language, old.attachments):
             raise NotAllowed("that is what it says already")
         targets, unknown = await self._mentioned(words)
         rendered = text.render(words, mentions=targets, tag_url=self._ids.tag)
@@ -160,10 +175,11 @@ class Owner(Befriending, Account):
             mentions=mentions,
             hashtags=rendered.hashtags,
             source=words,
+            attachments=files.attachments,
         )
-        return Posted(*await self._republish(before, note), unknown)
+        return Posted(*await self._republish(before, note, files), unknown)
 
-    async def _republish(self, before: Post, note: Note) -> tuple[Post, int]:
+    async def _republish(self, before: Post, note: Note, files: Revised) -> tuple[Post, int]:
         assert note.updated is not None
         at = note.updated
         proven = before.visibility.is_open or self._sign_private_posts
@@ -175,12 +191,14 @@ class Owner(Befriending, Account):
         async with self._store.write() as tx:
             await revisions.keep(tx, before.id)
             await notes.edit_own(tx, before.id, note, authorship, sealed.body)
+            gone = await self._media.settle(tx, before.id, files)
             await activities.renew(tx, self._ids.create(note.iri), create.body)
             inboxes = await self._reached(tx, note, before.visibility)
             jobs = await self._outbox.submit(tx, update, inboxes, self._clock(), about=note.iri)
             post = await notes.get_by_id(tx, before.id)
         assert post is not None
         self._done(jobs, Tell("edit", str(before.id)))
+        await self._media.drop(gone)
         return post, len(inboxes)
 
     async def _reached(self, tx: Tx, note: Note, visibility: Visibility) -> list[Iri]:
@@ -217,7 +235,9 @@ class Owner(Befriending, Account):
             signed_at=at.replace(microsecond=0) if proven else None,
         )
 
-    async def _publish(self, identifier: int, note: Note, visibility: Visibility, once: str | None) -> tuple[Post, int]:
+    async def _publish(
+        self, identifier: int, note: Note, visibility: Visibility, once: str | None, media: Sequence[int]
+    ) -> tuple[Post, int]:
         assert note.published is not None
         now = note.published
         proven = visibility.is_open or self._sign_private_posts
@@ -247,6 +267,7 @@ class Owner(Befriending, Account):
                 quote_state=QuoteState.ACCEPTED if quoted and quoted.own else None,
             )
             await notes.add_many(tx, [new])
+            await self._media.attach(tx, media, identifier)
             spoken_to = [mention.href for mention in note.mentions]
             await blocks.stand(tx, spoken_to, blocks.Standing.ALLOWED, now)
             await notes.show_at_home(tx, [(identifier, own.id)])
@@ -304,9 +325,11 @@ class Owner(Befriending, Account):
             sealed = self._outbox.prove(delete, now) if proven else self._outbox.seal(delete)
             inboxes = await self._reached(tx, post.note, post.visibility)
             jobs = await self._outbox.submit(tx, sealed, inboxes, now, about=iri)
+            gone = await self._media.detach(tx, post.id)
             await notes.bury(tx, notes.Tombstone(iri, self._ids.actor, post.note.type, now, post.visibility.is_open))
             await activities.forget_content(tx, iri, by=self._ids.actor, but=Iri(str(sealed.document["id"])))
         self._done(jobs, Tell("delete", str(post.id)))
+        await self._media.drop(gone)
 
     # ── read ────────────────────────────────────────────────────────────────────────────────
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +42,22 @@ class Limits:
 
     def of(self, found: Format) -> int:
         return self.image if found.kind == "image" else self.recording
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is said anew of a file that hangs on a post; None leaves as it was."""
+
+    alt: str | None = None
+    focus: Focus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """The files of a post as they are after an edit. Made by MediaLibrary.revised()."""
+
+    files: tuple[Media, ...]
+    attachments: tuple[Attachment, ...]
 
 
 class MediaLibrary:
@@ -211,13 +227,16 @@ class MediaLibrary:
 
     # ── on posts ────────────────────────────────────────────────────────────────────────────
 
-    async def attachments(self, ids: Sequence[int], *, note_id: int | None = None) -> tuple[Attachment, ...]:
-        """What a note with these files says of them. `note_id` is the note when it is edited.
+    async def attachments(self, ids: Sequence[int]) -> tuple[Attachment, ...]:
+        """What a new note with these files says of them.
 
         Raises NotAllowed: more than four pictures or one recording, not there, or on another post.
         """
+        return tuple(self.attachment(one) for one in await self._for_post(ids, None))
+
+    async def _for_post(self, ids: Sequence[int], note_id: int | None) -> list[Media]:
         if not ids:
-            return ()
+            return []
         async with self._store.read() as tx:
             found = await stored.get_many(tx, list(dict.fromkeys(ids)))
         free = [one for one in found if one.purpose == "post" and one.note_id in (None, note_id)]
@@ -228,7 +247,35 @@ class MediaLibrary:
             raise NotAllowed(
                 f"a post holds at most {MOST_IMAGES} pictures, or one video or sound", code="too_many_media"
             )
-        return tuple(self.attachment(one) for one in free)
+        return free
+
+    async def revised(
+        self,
+        note_id: int,
+        before: Sequence[Attachment],
+        ids: Sequence[int] | None,
+        described: Mapping[int, Description],
+    ) -> Revised:
+        """What a note has when it is edited: the files `ids` (None: those it has), some of them described anew.
+
+        Raises NotAllowed.
+        """
+        if ids is None:
+            async with self._store.read() as tx:
+                here = (await stored.of_notes(tx, [note_id])).get(note_id, [])
+            order = {one.url: place for place, one in enumerate(before)}
+            files = sorted(here, key=lambda one: order.get(self._ids.media(one.file), len(order)))
+        else:
+            files = await self._for_post(ids, note_id)
+        files = [_anew(one, described.get(one.id)) for one in files]
+        return Revised(tuple(files), tuple(self.attachment(one) for one in files))
+
+    async def settle(self, tx: Tx, note_id: int, revised: Revised) -> tuple[Media, ...]:
+        """Store what revised() said; give what is returned to drop() after the commit. Raises NotAllowed."""
+        await self.attach(tx, [one.id for one in revised.files], note_id)
+        for one in revised.files:
+            await stored.describe(tx, one.id, one.alt, one.focus)
+        return await self.detach(tx, note_id, keep=[one.id for one in revised.files])
 
     async def attach(self, tx: Tx, ids: Sequence[int], note_id: int) -> None:
         """Hang files on the note that is stored in this transaction. Raises NotAllowed if another was quicker."""
@@ -314,6 +361,14 @@ def _described(alt: str) -> str:
     if len(alt) > MAX_DESCRIPTION:
         raise NotAllowed(f"a description of {len(alt)} characters; {MAX_DESCRIPTION} is the most", code="too_long")
     return alt
+
+
+def _anew(one: Media, said: Description | None) -> Media:
+    if said is None:
+        return one
+    _check_focus(said.focus)
+    alt = one.alt if said.alt is None else _described(said.alt)
+    return replace(one, alt=alt, focus=one.focus if said.focus is None else said.focus)
 
 
 def _check_focus(focus: Focus | None) -> None:

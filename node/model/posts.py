@@ -129,6 +129,8 @@ class Draft:
     """The post that it quotes: its id, its address, or its number here."""
     quote_policy: QuotePolicy | None = None
     """Who may quote it; None for what the settings say."""
+    media: tuple[int, ...] = ()
+    """Numbers of uploaded files: at most four pictures, or one recording."""
     sensitive: bool = False
     """Attached files are covered until asked for; a warning covers them as well."""
     once: str | None = None
