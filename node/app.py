@@ -51,6 +51,7 @@ from node.model import Clock, Profile, QuotePolicy, Tell, utcnow
 from node.moderate import Moderation
 from node.owner import Owner
 from node.polls import Polls
+from node.push import Pusher
 from node.quoting import Quoting
 from node.reading import Reading
 from node.settings import Settings
@@ -94,6 +95,7 @@ class Node:
     owner: Owner
     moderation: Moderation
     interactions: Interactions
+    pusher: Pusher
     polls: Polls
     quoting: Quoting
     errands: Errands
@@ -284,6 +286,7 @@ def _wired(
         reading=Reading(store, actors, backfill, threads, tell=events.publish, clock=clock),
         owner=owner,
         links=links,
+        pusher=Pusher(store, client, keys, events, ids=ids, clock=clock),
         moderation=Moderation(store, actors, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         interactions=Interactions(store, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         polls=polls,
@@ -362,6 +365,8 @@ def _rooms(node: Node) -> Rooms:
         reading=node.reading,
         profile=node.documents.profile,
         key=node.keys.identity.public,
+        push_key=lambda: node.keys.push.public,
+        may_ask=node.client.may_ask,
     )
 
 
@@ -386,6 +391,7 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
         forget=node.forget_cached,
         backfill=node.backfill,
         errands=node.errands,
+        pusher=node.pusher,
     )
     try:
         try:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keys import Identity, TransportKey
 from keys.keystore import Keystore
 from keys.passphrase import Passphrase
 
+if TYPE_CHECKING:
+    from node.webpush import PushKey
+
 TRANSPORT = "transport"
 SERVER = "server"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwnKeys:
     """`identity` signs what the owner writes; `transport` and `server` sign HTTP requests of owner and node."""
 
     identity: Identity
     transport: TransportKey
     server: TransportKey
+
+    @cached_property
+    def push(self) -> PushKey:
+        """By which push services and apps know the node (RFC 8292): it follows from the server's key."""
+        from node.webpush import PushKey  # loaded with the first app that wants to be told
+
+        return PushKey.derived(self.server.private_pem())
 
 
 def generate() -> OwnKeys:

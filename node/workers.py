@@ -14,6 +14,7 @@ from node.federation.delivery import Delivery
 from node.federation.inbox import Inbox
 from node.federation.reception import Reception
 from node.model import Tell
+from node.push import Pusher
 from node.storage import arrivals
 from node.storage.store import Store
 
@@ -40,6 +41,7 @@ class Workers:
         forget: Callable[[], None],
         backfill: Backfill | None = None,
         errands: Errands | None = None,
+        pusher: Pusher | None = None,
     ) -> None:
         self._store = store
         self._delivery = delivery
@@ -49,6 +51,7 @@ class Workers:
         self._forget = forget
         self._backfill = backfill
         self._errands = errands
+        self._pusher = pusher
         self._later = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         events.subscribe(self._hear)
@@ -63,6 +66,8 @@ class Workers:
             loops["backfill"] = self._backfill.run
         if self._errands is not None:
             loops["errands"] = self._errands.run
+        if self._pusher is not None:
+            loops["push"] = self._pusher.run
         self._tasks = [asyncio.create_task(supervised(name, loop), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:

@@ -167,6 +167,14 @@ class Client:
                 return got
             raise _translated(error, target.url) from error
 
+    def may_ask(self, url: str) -> bool:
+        """Whether there is a way out to this address at all; what it resolves to is looked at when it is dialled."""
+        try:
+            self._door(split(url))
+        except Unreachable:
+            return False
+        return True
+
     async def close(self) -> None:
         await self._public.close()
         await self._home.close()

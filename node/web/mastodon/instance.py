@@ -51,6 +51,7 @@ def _configuration(call: Call) -> dict[str, Any]:
             "max_expiration": 2_678_400,
         },
         "translation": {"enabled": False},
+        "vapid": {"public_key": call.rooms.push_key()},
     }
 
 

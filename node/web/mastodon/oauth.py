@@ -120,10 +120,10 @@ async def register(call: Call) -> web.Response:
         )
         if app.id % 50 == 0:
             await oauth.forget_unused(tx, before=now - timedelta(days=1))
-    return reply(_shown(app) | {"client_id": client_id, "client_secret": secret, "client_secret_expires_at": 0})
+    return reply(_shown(call, app) | {"client_id": client_id, "client_secret": secret, "client_secret_expires_at": 0})
 
 
-def _shown(app: App) -> dict[str, Any]:
+def _shown(call: Call, app: App) -> dict[str, Any]:
     return {
         "id": str(app.id),
         "name": app.name,
@@ -131,7 +131,7 @@ def _shown(app: App) -> dict[str, Any]:
         "scopes": app.scopes.split(),
         "redirect_uri": "\n".join(app.redirect_uris),
         "redirect_uris": list(app.redirect_uris),
-        "vapid_key": "",
+        "vapid_key": call.rooms.push_key(),
     }
 
 
@@ -143,9 +143,9 @@ async def verify_app(call: Call) -> web.Response:
     if app is None:
         return reply(
             {"id": "0", "name": token.label, "website": None, "scopes": sorted(token.scopes), "redirect_uri": OOB}
-            | {"redirect_uris": [OOB], "vapid_key": ""}
+            | {"redirect_uris": [OOB], "vapid_key": call.rooms.push_key()}
         )
-    return reply(_shown(app))
+    return reply(_shown(call, app))
 
 
 # ── tokens ───────────────────────────────────────────────────────────────────────────────────

@@ -32,3 +32,7 @@ class Rooms:
     profile: Callable[[], Awaitable[Profile]]
     key: PublicIdentity
     """The owner's identity key."""
+    push_key: Callable[[], str]
+    """The public half of the node's VAPID key, base64url."""
+    may_ask: Callable[[str], bool]
+    """Whether the node would dial an address at all."""

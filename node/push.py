@@ -1,0 +1,185 @@
+"""Web Push, sent: what is owed becomes a message to the app's push service, until it was taken or is no news any more.
+
+Through the one door out, like every delivery: a push service is an address that a stranger's app named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import timedelta
+
+from node.errors import BadKey, Unreachable
+from node.events import Events
+from node.federation.client import Client
+from node.federation.schedule import BACKOFF, retry_after, wished
+from node.ids import Ids
+from node.keyring import OwnKeys
+from node.model import Clock, Tell, host_of
+from node.notify import body, title
+from node.observe import count
+from node.storage import actors, notifications
+from node.storage import push as stored
+from node.storage.push import TTL, Job
+from node.storage.store import Store
+
+log = logging.getLogger("cuicui.push")
+
+AT_ONCE = 8
+TIMEOUT = 15.0
+GONE = (404, 410)
+"""RFC 8030 §7.3: the subscription is no more."""
+
+BUSY = (408, 425, 429)
+
+
+class Pusher:
+    """Sends what is owed to apps. One per node, in the process that serves."""
+
+    def __init__(self, store: Store, client: Client, keys: OwnKeys, events: Events, *, ids: Ids, clock: Clock) -> None:
+        self._store = store
+        self._client = client
+        self._keys = keys
+        self._ids = ids
+        self._clock = clock
+        self._wake = asyncio.Event()
+        self._contact = ids.base if ids.base.startswith("https:") else f"mailto:{ids.handle}@{ids.host}"
+        events.subscribe(self._hear)
+
+    def _hear(self, tell: Tell) -> None:
+        if tell.kind in ("notification", "foreign"):
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled. What a predecessor held is free again first."""
+        async with self._store.read() as tx:
+            owed = await stored.waiting(tx)
+        if owed:
+            async with self._store.write() as tx:
+                await stored.release(tx)
+        while True:
+            self._wake.clear()
+            async with self._store.read() as tx:
+                due = await stored.next_due(tx)
+            now = self._clock()
+            if due is not None and due <= now and await self._send_some():
+                continue
+            pause = None if due is None else max(1.0, min(60.0, (due - now).total_seconds()))
+            try:
+                await asyncio.wait_for(self._wake.wait(), pause)
+            except TimeoutError:
+                pass
+
+    async def _send_some(self) -> bool:
+        async with self._store.write() as tx:
+            jobs = await stored.claim(tx, self._clock(), AT_ONCE)
+        await asyncio.gather(*(self._send(job) for job in jobs))
+        return bool(jobs)
+
+    async def _send(self, job: Job) -> None:
+        left = job.created_at + TTL - self._clock()
+        if left <= timedelta():
+            count("push.expired")
+            await self._done(job)
+            return
+        text = await self._text(job)
+        if text is None:  # taken back, muted or blocked since
+            await self._done(job)
+            return
+        try:
+            sealed, headers = await asyncio.to_thread(self._sealed, job, text)
+        except (BadKey, ValueError):
+            log.warning("push subscription with a key that is none", extra={"host": host_of(job.subscription.endpoint)})
+            await self._drop(job)
+            return
+        headers |= {
+            "Content-Type": "application/octet-stream",
+            "TTL": str(int(left.total_seconds())),
+            "Urgency": "normal",
+        }
+        try:
+            answer = await self._client.post(job.subscription.endpoint, sealed, headers, timeout=TIMEOUT)
+        except Unreachable as error:
+            if error.code in ("refused_address", "bad_url"):
+                await self._drop(job)
+                return
+            await self._again(job, error.message, error.retry_after)
+            return
+        except Exception as error:  # a defect of ours must not stop the loop, nor lose the row
+            log.exception("push failed", extra={"host": host_of(job.subscription.endpoint)})
+            await self._again(job, f"{type(error).__name__}: {error}", None)
+            return
+        if 200 <= answer.status < 300:
+            count("push.sent")
+            await self._done(job)
+            return
+        if answer.status in GONE:
+            await self._drop(job)
+            return
+        if answer.status in BUSY or answer.status >= 500:
+            wish = wished(answer.headers.get("Retry-After"), self._clock())
+            await self._again(job, f"answered {answer.status}", wish)
+            return
+        count("push.refused")
+        log.warning("push refused", extra={"host": host_of(job.subscription.endpoint), "status": answer.status})
+        await self._done(job)
+
+    async def _text(self, job: Job) -> bytes | None:
+        """What the app is told; None when there is nothing to tell any more.
+
+        Mastodon puts the app's own access token in, for apps with several accounts to find theirs by. Tokens are
+        kept here as hashes only, so the field is there (apps cannot read a message without it) and empty.
+        """
+        async with self._store.read() as tx:
+            found = await notifications.get(tx, job.notification, self._clock())
+            if found is None:
+                return None
+            who = await actors.get(tx, found.actor)
+            post = (await notifications.posts_of(tx, [found])).get(found.note_id or 0)
+        name = (who.actor.name or who.actor.handle) if who is not None else host_of(found.actor)
+        said = {
+            "access_token": "",
+            "preferred_locale": "en",
+            "notification_id": found.id,
+            "notification_type": found.kind.shown,
+            "icon": f"{self._ids.base}/static/avatar.png",
+            "title": title(found.kind, name),
+            "body": body(post.note if post is not None else None),
+        }
+        return json.dumps(said, ensure_ascii=False).encode()
+
+    def _sealed(self, job: Job, text: bytes) -> tuple[bytes, dict[str, str]]:
+        """In a thread. Raises BadKey. Its module is loaded with the first push."""
+        from node.webpush import Receiver, message
+
+        to = job.subscription
+        made = message(
+            text,
+            Receiver.parse(to.p256dh, to.auth),
+            self._keys.push,
+            endpoint=to.endpoint,
+            contact=self._contact,
+            now=self._clock(),
+            standard=to.standard,
+        )
+        return made.body, made.headers
+
+    # ── afterwards ───────────────────────────────────────────────────────────────────────────
+
+    async def _done(self, job: Job) -> None:
+        async with self._store.write() as tx:
+            await stored.done(tx, job.id)
+
+    async def _drop(self, job: Job) -> None:
+        """Nobody listens there: the subscription goes, and what else it is owed."""
+        count("push.gone")
+        log.info("push subscription gone", extra={"host": host_of(job.subscription.endpoint)})
+        async with self._store.write() as tx:
+            await stored.drop(tx, job.subscription.id)
+
+    async def _again(self, job: Job, why: str, wish: float | None) -> None:
+        count("push.retried")
+        pause = retry_after(wish) or BACKOFF[min(job.attempts, len(BACKOFF) - 1)]
+        async with self._store.write() as tx:
+            await stored.retry(tx, job.id, self._clock() + pause, why)
