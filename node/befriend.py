@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
+from node import text
 from node.acting import Acting
 from node.errors import NotAllowed, NotFound
 from node.federation import compose
@@ -19,10 +21,15 @@ from node.storage import (
     chores,
     lookalikes,
     relations,
+    tags,
     timelines,
 )
 from node.storage.actors import KnownActor
 from node.storage.relations import Relation, State
+from node.storage.tags import FollowedTag
+
+MOST_TAGS = 200
+"""Hashtags that the owner may follow."""
 
 
 class Befriending(Acting):
@@ -101,6 +108,36 @@ class Befriending(Acting):
     async def followers(self, *, requests: bool = False) -> list[Relation]:
         async with self._store.read() as tx:
             return await relations.list_followers(tx, State.PENDING if requests else State.ACCEPTED)
+
+    # ── hashtags ─────────────────────────────────────────────────────────────────────────────
+
+    async def follow_tag(self, name: str) -> FollowedTag:
+        """Have public posts with a hashtag come to the home timeline, as they arrive; with or without its `#`.
+
+        Nobody is told. Raises NotAllowed for what is no hashtag, and for more than a node should follow.
+        """
+        written = name.strip().removeprefix("#")
+        if text.find_hashtags(f"#{written}") != [unicodedata.normalize("NFC", written)]:
+            raise NotAllowed(f"{name!r} is no hashtag", hint="letters, digits and _, with a letter among them")
+        async with self._store.write() as tx:
+            followed = await tags.followed(tx)
+            if len(followed) >= MOST_TAGS:
+                raise NotAllowed(f"you follow {MOST_TAGS} hashtags, and more are too many")
+            await tags.follow(tx, text.fold_tag(written), self._clock())
+            found = next(one for one in await tags.followed(tx) if one.name == text.fold_tag(written))
+        self._documents.forget_cached()
+        return found
+
+    async def unfollow_tag(self, name: str) -> None:
+        """What only this hashtag brought leaves the home timeline. Raises NotFound."""
+        async with self._store.write() as tx:
+            if not await tags.unfollow(tx, text.fold_tag(name.strip())):
+                raise NotFound(f"you do not follow {name}", hint="see which you follow: cuicui tags")
+        self._documents.forget_cached()
+
+    async def followed_tags(self) -> list[FollowedTag]:
+        async with self._store.read() as tx:
+            return await tags.followed(tx)
 
     async def people(self, iris: Sequence[Iri]) -> dict[Iri, KnownActor]:
         """What is known of these accounts."""

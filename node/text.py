@@ -161,6 +161,11 @@ def find_hashtags(text: str) -> list[str]:
     return list(_unique(found))
 
 
+def fold_tag(name: str) -> str:
+    """A hashtag in the one spelling in which it is compared: `#Café`, `#CAFÉ` and `#ｃａｆé` are one."""
+    return unicodedata.normalize("NFKC", name.removeprefix("#")).casefold()
+
+
 def _unique(values: Iterator[str]) -> Iterator[str]:
     seen: set[str] = set()
     for value in values:

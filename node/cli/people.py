@@ -37,6 +37,40 @@ def unfollow(data: Path, passphrase_file: Path | None, whom: str) -> None:
     go(commands.unfollow(data, passphrase_file, whom))
 
 
+@cli.group(short_help="Follow hashtags.")
+def tag() -> None:
+    """Hashtags whose public posts come to your timeline as they arrive, whoever wrote them."""
+
+
+@tag.command("follow")
+@click.argument("name", metavar="NAME")
+@node_options
+def tag_follow(data: Path, passphrase_file: Path | None, name: str) -> None:
+    """Follow a hashtag. Nobody is told.
+
+    \b
+    Example:
+      cuicui tag follow birding
+    """
+    go(commands.tag(data, passphrase_file, name, follow=True))
+
+
+@tag.command("unfollow")
+@click.argument("name", metavar="NAME")
+@node_options
+def tag_unfollow(data: Path, passphrase_file: Path | None, name: str) -> None:
+    """Stop following a hashtag; what only it brought leaves your timeline."""
+    go(commands.tag(data, passphrase_file, name, follow=False))
+
+
+@cli.command(short_help="Which hashtags you follow.")
+@json_option
+@node_options
+def tags(data: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Hashtags you follow (JSON: name, since)."""
+    go(commands.tags(data, passphrase_file, as_json=as_json))
+
+
 @cli.command(short_help="Whom you follow.")
 @json_option
 @node_options

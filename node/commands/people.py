@@ -47,6 +47,25 @@ async def unfollow(data: Path, passphrase_file: Path | None, whom: str) -> None:
     say(f"you do not follow {whom} any more")
 
 
+async def tag(data: Path, passphrase_file: Path | None, name: str, *, follow: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        await (node.owner.follow_tag if follow else node.owner.unfollow_tag)(name)
+    say(f"you follow #{name.removeprefix('#')}" if follow else f"you do not follow #{name.removeprefix('#')} any more")
+
+
+async def tags(data: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
+    async with opened(data, passphrase_file) as node:
+        found = await node.owner.followed_tags()
+    if as_json:
+        print_json([{"name": one.name, "since": show_.stamp(one.since)} for one in found])
+        return
+    for one in found:
+        out(f"#{one.name}")
+    if not found:
+        say("you follow no hashtag")
+        hint("for example: cuicui tag follow birding")
+
+
 async def following(data: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
     async with opened(data, passphrase_file) as node:
         found = await node.owner.following()

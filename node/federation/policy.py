@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from keys import PublicTransport
+from node import text
 from node.errors import Reason, Refused
 from node.ids import Ids
 from node.model import (
@@ -185,6 +186,13 @@ def is_relevant(note: Note, *, follows_author: bool, addressed: bool, replies_to
     if not (note.content or note.summary or note.attachments):
         return False
     return follows_author or addressed or replies_to_ours
+
+
+def is_tagged(note: Note, visibility: Visibility, followed: frozenset[str]) -> bool:
+    """Whether a post is for everybody and carries a hashtag that the owner follows (folded)."""
+    if not followed or visibility is not Visibility.PUBLIC:
+        return False
+    return any(text.fold_tag(tag) in followed for tag in note.hashtags)
 
 
 def clamp_published(published: datetime | None, received_at: datetime) -> datetime:

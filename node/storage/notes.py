@@ -24,7 +24,7 @@ from node.model import (
     Verdict,
     Visibility,
 )
-from node.storage import polls
+from node.storage import polls, tags
 from node.storage.actors import RESEMBLED, beside_the_real, to_actor
 from node.storage.blocks import is_hidden
 from node.storage.dialect import Tx, insert_new, ms, ms_or_none, upsert, when, when_or_none
@@ -144,6 +144,7 @@ async def add_many(tx: Tx, new: Sequence[NewNote]) -> None:
     A number that is taken is an error: what was accepted must not be dropped in silence.
     """
     await insert_new(tx, notes, [_row(item) for item in new], known_by=["iri"])
+    await tags.index(tx, [(item.id, item.note.hashtags) for item in new if item.note.hashtags])
 
 
 async def show_at_home(tx: Tx, entries: Sequence[tuple[int, int]]) -> None:
@@ -346,6 +347,7 @@ async def edit_own(tx: Tx, identifier: int, note: Note, authorship: Authorship, 
         .where(notes.c.id == identifier, notes.c.own)
         .values(**_content(note), **_authorship(authorship), document=document, audience=audience)
     )
+    await tags.reindex(tx, identifier, note.hashtags)
 
 
 async def edit(tx: Tx, identifier: int, note: Note, authorship: Authorship, *, activity: Iri) -> None:
@@ -355,6 +357,7 @@ async def edit(tx: Tx, identifier: int, note: Note, authorship: Authorship, *, a
         .where(notes.c.id == identifier)
         .values(**_content(note), **_authorship(authorship), activity=activity)
     )
+    await tags.reindex(tx, identifier, note.hashtags)
 
 
 async def bury(tx: Tx, tombstone: Tombstone) -> bool:

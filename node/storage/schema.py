@@ -363,6 +363,14 @@ followed_tags = Table(
     Column("since", BigInteger, nullable=False),
 )
 
+note_tags = Table(
+    "note_tags",
+    metadata,
+    # Which posts carry which hashtags, for timelines of one.
+    Column("tag", Text, primary_key=True),  # folded, without the #
+    Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
 votes = Table(
     "votes",
     metadata,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Select, delete, func, literal, select
 
+from node import text
 from node.model import Iri, Post, ReactionKind, Visibility, utcnow
 from node.storage import blocks
 from node.storage.actors import by_ids
 from node.storage.dialect import Tx
 from node.storage.notes import OPEN, posts, to_post
-from node.storage.schema import activities, actors, home, notes, reactions
+from node.storage.schema import activities, actors, home, note_tags, notes, reactions
 
 PAGE = 20
 MOST = 80
@@ -85,6 +86,39 @@ async def profile_posts(tx: Tx, *, before: int | None = None, limit: int = PAGE,
             break
         before = page[-1].id
     return found[:limit]
+
+
+async def tagged(
+    tx: Tx,
+    tag: str,
+    *,
+    before: int | None = None,
+    after: int | None = None,
+    limit: int = PAGE,
+    any_of: Sequence[str] = (),
+    all_of: Sequence[str] = (),
+    none_of: Sequence[str] = (),
+    only_own: bool = False,
+    now: datetime | None = None,
+) -> list[Post]:
+    """Public posts with a hashtag, or `any_of` some more; with `all_of` these besides, and with `none_of` those.
+
+    Hashtags in any spelling. `only_own`: those written here. Mutes count as of `now`.
+    """
+    wanted = {text.fold_tag(one) for one in (tag, *any_of)}
+    query = posts().where(
+        notes.c.id.in_(select(note_tags.c.note_id).where(note_tags.c.tag.in_(wanted))),
+        notes.c.visibility == Visibility.PUBLIC.value,
+        ~blocks.is_muted(actors.c.iri, now or utcnow()),
+    )
+    for one in map(text.fold_tag, all_of):
+        query = query.where(notes.c.id.in_(select(note_tags.c.note_id).where(note_tags.c.tag == one)))
+    if none_of:
+        unwanted = select(note_tags.c.note_id).where(note_tags.c.tag.in_({text.fold_tag(one) for one in none_of}))
+        query = query.where(notes.c.id.not_in(unwanted))
+    if only_own:
+        query = query.where(notes.c.own)
+    return await _page(tx, query, notes.c.id, before, after, limit)
 
 
 async def of_author(tx: Tx, author_id: int, *, before: int | None = None, limit: int = PAGE) -> list[Post]:

@@ -10,7 +10,7 @@ from node.federation.handlers.arrived import Arrived, Here, log
 from node.model import Authorship, Create, Delete, Effect, Iri, Note, Notify, Post, ReactionKind, Tell, Update
 from node.notify import Kind
 from node.observe import count
-from node.storage import activities, actors, chores, notes, polls, quotes, reactions, revisions
+from node.storage import activities, actors, chores, notes, polls, quotes, reactions, revisions, tags
 from node.storage.dialect import Tx
 
 
@@ -35,7 +35,9 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
         note, author = item.activity.note, authors[item.activity.actor]
         addressed = _addressed(item, here)
         replies = note.in_reply_to in ours
-        if not policy.is_relevant(note, follows_author=author.followed, addressed=addressed, replies_to_ours=replies):
+        visibility = note.audience.visibility(author.followers)
+        comes_home = author.followed or policy.is_tagged(note, visibility, here.owner.followed_tags)
+        if not policy.is_relevant(note, follows_author=comes_home, addressed=addressed, replies_to_ours=replies):
             count("note.not_for_us")
             continue
         published = policy.clamp_published(note.published, item.received_at)
@@ -45,7 +47,7 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
                 id=identifier,
                 note=note,
                 author_id=author.id,
-                visibility=note.audience.visibility(author.followers),
+                visibility=visibility,
                 published=published,
                 received_at=item.received_at,
                 authorship=_verdict(item),
@@ -54,7 +56,7 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
             )
         )
         kept.append(item)
-        if author.followed:
+        if comes_home:
             at_home.append((identifier, author.id))
     await log(tx, kept, [item.activity.note.iri for item in kept])
     await notes.add_many(tx, new)
@@ -148,6 +150,7 @@ async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list
         await log(tx, [item], [note.iri])
         await revisions.keep(tx, post.id)
         await notes.edit(tx, post.id, note, _verdict(item), activity=item.activity.id)
+        await _home_anew(tx, post, note, here)
         if note.poll is None or not note.poll.asks_the_same(post.note.poll):
             await polls.forget(tx, note.iri)
         await _quote_anew(tx, post, note, here)
@@ -155,6 +158,18 @@ async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list
         told += await _tell_of_edit(tx, post, here)
         told += await onward.on(tx, [(item, post.note)], here)
     return told
+
+
+async def _home_anew(tx: Tx, post: Post, note: Note, here: Here) -> None:
+    """An edit may bring a followed hashtag, or take it away."""
+    followed = here.owner.followed_tags
+    if not followed or set(note.hashtags) == set(post.note.hashtags):
+        return
+    if policy.is_tagged(note, post.visibility, followed):
+        author = (await actors.briefs(tx, [post.note.author]))[post.note.author]
+        await notes.show_at_home(tx, [(post.id, author.id)])
+    else:
+        await tags.leave_home(tx, post.id)
 
 
 async def _tell_of_edit(tx: Tx, post: Post, here: Here) -> list[Effect]:

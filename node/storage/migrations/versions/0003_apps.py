@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -244,6 +246,15 @@ def upgrade() -> None:
         sa.UniqueConstraint("preview", name=op.f("uq_media_preview")),
     )
     op.create_index(op.f("ix_media_note_id"), "media", ["note_id"], unique=False)
+    op.create_table(
+        "note_tags",
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.Column("note_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["note_id"], ["notes.id"], name=op.f("fk_note_tags_note_id_notes"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("tag", "note_id", name=op.f("pk_note_tags")),
+    )
+    op.create_index(op.f("ix_note_tags_note_id"), "note_tags", ["note_id"], unique=False)
+    _note_the_tags()
     op.add_column("follows", sa.Column("boosts", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("follows", sa.Column("notify", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("follows", sa.Column("languages", sa.JSON(), nullable=True))
@@ -264,3 +275,17 @@ def upgrade() -> None:
     op.add_column("tokens", sa.Column("app_id", sa.BigInteger(), nullable=True))
     op.add_column("tokens", sa.Column("grant", sa.Text(), nullable=True))
     op.add_column("tokens", sa.Column("used_at", sa.BigInteger(), nullable=True))
+
+
+def _note_the_tags() -> None:
+    """The hashtags of the posts that are here already."""
+    notes = sa.table("notes", sa.column("id", sa.BigInteger()), sa.column("hashtags", sa.JSON()))
+    kept = sa.table("note_tags", sa.column("tag", sa.Text()), sa.column("note_id", sa.BigInteger()))
+    found = op.get_bind().execute(sa.select(notes.c.id, notes.c.hashtags)).all()
+    rows = [
+        {"tag": tag, "note_id": number}
+        for number, written in found
+        for tag in {unicodedata.normalize("NFKC", one).casefold() for one in written}
+    ]
+    if rows:
+        op.get_bind().execute(kept.insert(), rows)
