@@ -190,6 +190,7 @@ def _wired(
     )
     if worker is not None:
         outbox.offer = delivery.offer
+        events.subscribe(delivery.hear)
     media = MediaLibrary(
         store,
         settings.media,
@@ -287,7 +288,16 @@ def _wired(
         owner=owner,
         links=links,
         pusher=Pusher(store, client, keys, events, ids=ids, clock=clock),
-        moderation=Moderation(store, actors, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
+        moderation=Moderation(
+            store,
+            actors,
+            outbox,
+            events,
+            ids=ids,
+            snowflake=snowflake,
+            clock=clock,
+            send_blocks=settings.send_blocks,
+        ),
         interactions=Interactions(store, outbox, events, ids=ids, snowflake=snowflake, clock=clock),
         polls=polls,
         quoting=quoting,

@@ -166,7 +166,7 @@ class Interactions:
     async def reports(self) -> list[Report]:
         """What others reported to the owner, newest first."""
         async with self._store.read() as tx:
-            return await reports.newest(tx)
+            return await reports.newest(tx, but=self._ids.actor)
 
     def _done(self, jobs: list[Job], tell: Tell) -> None:
         """After the commit."""

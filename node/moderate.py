@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from node.federation import compose
 from node.federation.actors import Actors
 from node.federation.outbox import Outbox
 from node.ids import Ids, Snowflake
-from node.model import Clock, Follow, Iri, Post, Tell
+from node.model import Clock, Follow, Iri, Post, Tell, host_of
+from node.storage import activities, blocks, lookalikes, notes, queue, relations, reports, timelines
 from node.storage import actors as stored
-from node.storage import blocks, lookalikes, relations, timelines
 from node.storage.blocks import Block, Mute, Standing
 from node.storage.dialect import Tx
 from node.storage.queue import Job
+from node.storage.reports import Report
 from node.storage.store import Store
 
 _SPANS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
@@ -44,8 +46,21 @@ def span(written: str) -> timedelta:
     return length
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Whom a report is about, and the servers that it goes to."""
+
+    target: Iri
+    hosts: tuple[str, ...]
+
+
+LONGEST_COMMENT = 1_000
+MOST_REPORTED = 20
+"""Posts that one report may name."""
+
+
 class Moderation:
-    """The owner of this node, keeping others at a distance. None of those concerned is told that they are blocked."""
+    """The owner of this node, keeping others at a distance."""
 
     def __init__(
         self,
@@ -57,6 +72,7 @@ class Moderation:
         ids: Ids,
         snowflake: Snowflake,
         clock: Clock,
+        send_blocks: bool = True,
     ) -> None:
         self._store = store
         self._actors = actors
@@ -65,18 +81,20 @@ class Moderation:
         self._ids = ids
         self._snowflake = snowflake
         self._clock = clock
+        self._send_blocks = send_blocks
 
     # ── block ────────────────────────────────────────────────────────────────────────────────
 
     async def block(self, whom: str, comment: str = "") -> Block:
         """Shut out an account (a handle or an address) or a domain with all below it.
 
-        Follows in both directions end, and no Block is sent: the other side sees a Follow refused and
-        an unfollow, and is not told why. An account whose server does not answer is blocked by its handle.
+        Follows in both directions end, and what is still owed to them is dropped. The server of a blocked
+        account is told (Block, as Mastodon does), so that it keeps the two apart, unless `send_blocks` is off;
+        of domains and imported lists nobody is told. An account whose server does not answer is blocked by its handle.
         """
         kind, value = await self._named(whom)
         new = Block(kind, value, self._clock(), comment)
-        await self._apply([new])
+        await self._apply([new], tell=self._send_blocks)
         return new
 
     async def import_blocks(self, text: str) -> Import:
@@ -105,6 +123,8 @@ class Moderation:
             if not await blocks.remove(tx, kind, values):
                 raise NotFound(f"{whom} is not blocked", hint="see whom you block: cuicui blocks")
             await blocks.hide(tx, self._clock())
+            jobs = [job for value in values if "://" in value for job in await self._untell(tx, Iri(value))]
+        self._outbox.offer(jobs)
         self._changed("unblock", whom)
 
     async def blocked(self) -> list[Block]:
@@ -148,16 +168,92 @@ class Moderation:
         by_comment = {item.value for item in await self.blocked() if normal_handle(item.comment) == handle}
         return {handle, *([known.actor.iri] if known else ()), *by_comment}
 
-    async def _apply(self, new: Sequence[Block]) -> None:
+    async def _apply(self, new: Sequence[Block], *, tell: bool = False) -> None:
         now = self._clock()
         async with self._store.write() as tx:
             await blocks.add(tx, new)
             covered = await blocks.hide(tx, now)
+            await self._owe_nothing(tx, covered)
             jobs = await self._part(tx, covered)
+            told = [iri for iri in covered if tell and any(item.value == iri for item in new)]
+            for iri in told:
+                jobs += await self._tell(tx, iri)
             if jobs:  # somebody who was followed is so no more
                 await lookalikes.settle(tx, self._ids.actor)
         self._outbox.offer(jobs)
         self._changed("block", new[0].value if len(new) == 1 else "")
+
+    async def _owe_nothing(self, tx: Tx, covered: Sequence[Iri]) -> None:
+        """Drop what is still on its way to them: to every host that is shut out, and to the accounts' own inboxes."""
+        blocked = await blocks.load(tx)
+        for origin in await queue.origins(tx):
+            if blocked.covers_host(host_of(origin)):
+                await queue.drop_origin(tx, origin)
+        for known in (await stored.many(tx, covered)).values():
+            if known.actor.inbox != known.actor.shared_inbox:
+                await queue.drop_inbox(tx, known.actor.inbox)
+
+    async def _tell(self, tx: Tx, iri: Iri) -> list[Job]:
+        """Send Block, to the account's own inbox; once."""
+        known = await stored.get(tx, iri)
+        if known is None or known.gone_at is not None or await self._told(tx, iri):
+            return []
+        block = self._outbox.seal(compose.block(self._new_id(), iri, self._ids))
+        return await self._outbox.submit(tx, block, [known.actor.inbox], self._clock())
+
+    async def _untell(self, tx: Tx, iri: Iri) -> list[Job]:
+        """Take back each Block that was sent."""
+        jobs: list[Job] = []
+        for sent in await self._told(tx, iri):
+            body = await activities.withdraw(tx, sent)
+            known = await stored.get(tx, iri)
+            if body is not None and known is not None:
+                undo = self._outbox.seal(compose.undo(self._new_id(), json.loads(body)))
+                jobs += await self._outbox.submit(tx, undo, [known.actor.inbox], self._clock(), about=iri)
+        return jobs
+
+    async def _told(self, tx: Tx, iri: Iri) -> list[Iri]:
+        logged = await activities.about(tx, iri)
+        return [one.iri for one in logged if one.direction == "out" and one.type == "Block"]
+
+    # ── report ───────────────────────────────────────────────────────────────────────────────
+
+    async def report(
+        self, whom: str, *, posts: Sequence[str] = (), comment: str = "", forward: bool = False
+    ) -> Reported:
+        """Report an account, and posts of theirs (numbers or addresses), to those who run its server.
+
+        It is sent by the node's server actor, not by the owner's; on a node of one person that says little less.
+        `forward`: also to the servers of those whom these posts answer. Raises NotAllowed, NotFound, Unreachable.
+        """
+        if len(comment) > LONGEST_COMMENT:
+            raise NotAllowed(f"a report has {LONGEST_COMMENT} characters at most, and this has {len(comment)}")
+        if len(posts) > MOST_REPORTED:
+            raise NotAllowed(f"a report names {MOST_REPORTED} posts at most")
+        target = await self._known(whom)
+        if target == self._ids.actor:
+            raise NotAllowed("that is you")
+        now = self._clock()
+        async with self._store.write() as tx:
+            known = await stored.get(tx, target)
+            if known is None or known.gone_at is not None:
+                raise NotAllowed(f"{whom} is gone; there is nobody to tell")
+            about, answered = [target], list[Iri]()
+            for name in posts:
+                post = await _found(tx, name)
+                if post.note.author != target:
+                    raise NotAllowed(f"{name} was not written by {whom}")
+                about.append(post.note.iri)
+                parent = await notes.get(tx, post.note.in_reply_to) if post.note.in_reply_to else None
+                answered += [parent.note.author] if parent is not None and not parent.own else []
+            inboxes = [known.actor.shared_inbox or known.actor.inbox]
+            if forward:
+                inboxes += await stored.inboxes(tx, answered, shared=True)
+            flag = self._outbox.seal(compose.flag(self._new_id(), about, comment.strip(), self._ids))
+            jobs = await self._outbox.submit(tx, flag, inboxes, now, about=target)
+            await reports.add_many(tx, [Report(self._ids.actor, tuple(about), comment.strip(), now)])
+        self._outbox.offer(jobs)
+        return Reported(target, tuple(dict.fromkeys(host_of(inbox) for inbox in inboxes)))
 
     async def _part(self, tx: Tx, covered: Sequence[Iri]) -> list[Job]:
         """End what binds us to those: their following (Reject), ours (Undo), their posts at home."""
@@ -245,3 +341,11 @@ class Moderation:
     def _changed(self, kind: str, subject: str) -> None:
         self._actors.forget_cached()
         self._events.publish([Tell(kind, subject)])
+
+
+async def _found(tx: Tx, name: str) -> Post:
+    number = int(name) if name.isascii() and name.isdigit() and len(name) <= 19 else None
+    post = await (notes.get_by_url(tx, name) if number is None else notes.get_by_id(tx, number))
+    if post is None:
+        raise NotFound(f"there is no post {name} here", hint="see the numbers and addresses in: cuicui timeline")
+    return post

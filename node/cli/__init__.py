@@ -19,10 +19,10 @@ from node.cli.base import DONE, FAILED, INTERRUPTED, MISUSED, cli
 
 # isort: off
 # Each brings its commands along, in the order in which `cuicui --help` shows them.
-from node.cli import start, write, posts, people, away, read, check, keys, account, keep
+from node.cli import start, write, posts, people, away, read, check, keys, account, reach, keep
 # isort: on
 
-__all__ = ["account", "away", "check", "cli", "keep", "keys", "main", "people", "posts", "read", "start", "write"]
+__all__ = ["account", "away", "check", "cli", "keep", "keys", "main", "people", "posts", "reach", "read", "start", "write"]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -19,7 +19,7 @@ from node.federation.httpsig import Dialect, Memory, Signer
 from node.federation.schedule import PROBE_EVERY, Failures, Fate, fate_of, next_attempt, retry_after, wished
 from node.ids import Ids
 from node.keyring import OwnKeys
-from node.model import PUBLIC, Clock, Iri, KeyKind, host_of
+from node.model import PUBLIC, Clock, Iri, KeyKind, Tell, host_of
 from node.observe import count
 from node.storage import hosts, queue, relations
 from node.storage.dialect import Tx
@@ -123,6 +123,7 @@ class Delivery:
         self._look = True
         self._more = False
         self._dispatching = False
+        self._checking = 0
         self._stopping = False
 
     # ── the loop ─────────────────────────────────────────────────────────────────────────────
@@ -133,6 +134,25 @@ class Delivery:
             self._offered.extend(jobs)
             self._held.update(job.id for job in jobs)
             self._wake.set()
+
+    def hear(self, tell: Tell) -> None:
+        """After a block, what waits in memory for those who are blocked is owed no more (nor after others wrote)."""
+        if tell.kind in ("block", "left", "foreign") and any(lane.waiting for lane in self._lanes.values()):
+            self._checking += 1  # nothing more is begun until it is known
+            self._spawn(self._drop_what_is_not_owed())
+
+    async def _drop_what_is_not_owed(self) -> None:
+        try:
+            waiting = [job.id for lane in self._lanes.values() for job in lane.waiting]
+            async with self._store.read() as tx:
+                owed = await queue.still_owed(tx, waiting)
+        finally:
+            self._checking -= 1
+            self._dispatch_soon()
+        gone = set(waiting) - owed
+        for lane in self._lanes.values():
+            lane.waiting = deque(job for job in lane.waiting if job.id not in gone)
+        self._held.difference_update(gone)
 
     def wake(self) -> None:
         """There may be rows in the queue that nobody offered."""
@@ -206,6 +226,8 @@ class Delivery:
 
     def _dispatch(self) -> None:
         self._dispatching = False
+        if self._checking:
+            return
         if self._stopping:
             return  # what was claimed at the last moment stays a row, for the successor
         batch: list[tuple[_Lane, Job]] = []

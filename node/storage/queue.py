@@ -182,6 +182,16 @@ async def drop_inbox(tx: Tx, inbox: Iri) -> int:
     return int((await tx.execute(delete(queue).where(queue.c.inbox == inbox))).rowcount)
 
 
+async def origins(tx: Tx) -> list[str]:
+    """The hosts to which something is owed."""
+    return list((await tx.execute(select(queue.c.origin).distinct())).scalars())
+
+
+async def still_owed(tx: Tx, ids: Sequence[int]) -> set[int]:
+    """Which of these rows are still there."""
+    return set((await tx.execute(select(queue.c.id).where(queue.c.id.in_(ids)))).scalars())
+
+
 async def drop_all(tx: Tx) -> None:
     """Nothing is owed to anybody any more."""
     await tx.execute(delete(queue))

@@ -1,4 +1,4 @@
-"""Reports that came in: for the owner alone to read."""
+"""Reports that came in, for the owner alone to read; and those the owner sent."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ async def add_many(tx: Tx, new: Sequence[Report]) -> None:
     await tx.execute(delete(reports).where(reports.c.id <= oldest))
 
 
-async def newest(tx: Tx, limit: int = 50) -> list[Report]:
-    rows = await tx.execute(select(reports).order_by(reports.c.id.desc()).limit(limit))
+async def newest(tx: Tx, limit: int = 50, *, but: Iri | None = None) -> list[Report]:
+    """Newest first; those by `but` (the owner's own) are left out."""
+    query = select(reports).where(reports.c.actor != (but or "")).order_by(reports.c.id.desc())
+    rows = await tx.execute(query.limit(limit))
     return [Report(Iri(row.actor), tuple(map(Iri, row.about)), row.comment, when(row.at)) for row in rows]

@@ -97,13 +97,13 @@ async def test_what_they_wrote_is_shown_nowhere_until_unblocked(alice: Home, car
 
 
 async def test_a_block_ends_following_both_ways(alice: Home, carol: Stranger) -> None:
-    """Their Follow is refused, ours undone; that they are blocked is not said."""
+    """Their Follow is refused, ours undone; their server is told that they are blocked (test_report.py)."""
     await carol.deliver(carol.activity("Follow", alice.node.ids.actor), alice.base)
     await alice.node.owner.follow(carol.handle)
     await alice.quiet()
     await alice.node.moderation.block(carol.handle)
     await alice.quiet()
-    assert [len(carol.place.of_type(kind)) for kind in ("Reject", "Undo", "Block")] == [1, 1, 0]
+    assert [len(carol.place.of_type(kind)) for kind in ("Reject", "Undo", "Block")] == [1, 1, 1]
     assert await alice.node.owner.followers() == []
     assert await alice.node.owner.following() == []
     await alice.node.owner.post(Draft("Not for carol"))
@@ -112,14 +112,14 @@ async def test_a_block_ends_following_both_ways(alice: Home, carol: Stranger) ->
 
 
 async def test_nothing_goes_out_to_the_blocked(alice: Home, carol: Stranger) -> None:
-    """Not by being named, and not by a follow, until the block is taken back."""
+    """Not by being named, and not by a follow, until the block is taken back. Only the Block itself."""
     await greet(alice, carol)
     await alice.node.moderation.block(carol.handle)
     await alice.node.owner.post(Draft(f"I do not speak to {carol.iri}, nor to {carol.handle}"))
     with pytest.raises(NotAllowed, match="you block"):
         await alice.node.owner.follow(carol.handle)
     await alice.quiet()
-    assert carol.place.received == []
+    assert [item.json["type"] for item in carol.place.received] == ["Block"]
     await alice.node.moderation.unblock(carol.handle)
     await alice.node.owner.follow(carol.handle)
     await alice.quiet()
@@ -132,7 +132,8 @@ async def test_a_blocked_reader_is_nobody(alice: Home, carol: Stranger) -> None:
     private = (await alice.node.owner.post(Draft(f"psst {carol.handle}", visibility=Visibility.DIRECT))).post
     assert (await carol.get(private.note.iri)).status == 200
     await alice.node.moderation.block(carol.handle)
-    assert (await carol.get(private.note.iri)).status == 404
+    assert (await carol.get(private.note.iri)).verdict == (403, "blocked")
+    assert (await carol.get(private.note.iri, signed=False)).status == 404
 
 
 async def test_a_list_blocks_those_not_met_yet(alice: Home, place: Place, carol: Stranger) -> None:
