@@ -21,7 +21,7 @@ from node.door import Door
 from node.errands import Errands
 from node.errors import StartError
 from node.events import Events
-from node.federation import endpoints
+from node.federation import endpoints, evidence
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator
 from node.federation.backfill import Backfill
@@ -45,15 +45,18 @@ from node.federation.threads import Threads
 from node.ids import Ids, Snowflake
 from node.interact import Interactions
 from node.keyring import OwnKeys
+from node.media.cache import RemoteMedia
 from node.media.decode import Decoder
+from node.media.keeper import MediaKeeper
 from node.media.library import Limits, MediaLibrary
-from node.model import Clock, Profile, QuotePolicy, Tell, utcnow
+from node.model import Clock, Post, Profile, QuotePolicy, Tell, utcnow
 from node.moderate import Moderation
 from node.owner import Owner
 from node.polls import Polls
 from node.push import Pusher
 from node.quoting import Quoting
 from node.reading import Reading
+from node.scheduling import Schedule
 from node.settings import Settings
 from node.storage import chores
 from node.storage import profile as stored_profile
@@ -99,8 +102,10 @@ class Node:
     polls: Polls
     quoting: Quoting
     errands: Errands
+    schedule: Schedule
     links: Links
     media: MediaLibrary
+    remote_media: RemoteMedia
     snowflake: Snowflake
     clock: Clock
 
@@ -139,6 +144,7 @@ async def opened(
         try:
             yield node
         finally:
+            await node.remote_media.close()
             await node.client.close()
     finally:
         await store.close()
@@ -191,14 +197,25 @@ def _wired(
     if worker is not None:
         outbox.offer = delivery.offer
         events.subscribe(delivery.hear)
+    decoder = Decoder()
     media = MediaLibrary(
         store,
         settings.media,
-        Decoder(),
+        decoder,
         ids=ids,
         snowflake=snowflake,
         clock=clock,
         limits=Limits(settings.image_limit << 20, settings.recording_limit << 20),
+    )
+    remote_media = RemoteMedia(
+        store,
+        client,
+        circle,
+        decoder,
+        settings.cache,
+        most=settings.media_cache_size << 20,
+        ids=ids,
+        clock=clock,
     )
     documents = OwnDocuments(store, keys, outbox, ids=ids, clock=clock)
     inbox = Inbox(
@@ -229,9 +246,9 @@ def _wired(
     )
     manners = Manners(settings.allow_networks)
     polite = PoliteFetcher(fetcher, manners)
+    politely = Originals(polite, actors, authenticator)
     synchroniser = Synchroniser(store, polite, outbox, events, ids=ids, snowflake=snowflake, clock=clock)
     inbox.heard = synchroniser.hear
-    politely = Originals(polite, actors, authenticator)
     gatherer = Gatherer(politely, actors, authenticator, ids=ids)
     means: dict[str, Any] = {
         "ids": ids,
@@ -268,6 +285,8 @@ def _wired(
     forget = _forgetting(actors, documents)
     links = Links(store, client, manners, circle, events, ids=ids, clock=clock, forget=forget)
     errands = {chores.POLL: polls.due, chores.QUOTE: quoting.due, chores.LINKS: links.errand}
+    schedule = Schedule(store, owner, events, snowflake=snowflake, clock=clock)
+    errands[chores.SCHEDULED] = schedule.due
     return Node(
         settings=settings,
         ids=ids,
@@ -302,9 +321,11 @@ def _wired(
         polls=polls,
         quoting=quoting,
         errands=Errands(store, events, errands, clock=clock),
+        schedule=schedule,
         snowflake=snowflake,
         clock=clock,
         media=media,
+        remote_media=remote_media,
     )
 
 
@@ -345,7 +366,7 @@ def site(node: Node) -> web.Application:
         receive=node.reception.answer,
         guard=guard,
     )
-    media_pages.mount(app, library=node.media)
+    media_pages.mount(app, library=node.media, remote=node.remote_media)
     Apps(lambda: _rooms(node), pages.render).mount(app)
 
     def changed(tell: Tell) -> None:
@@ -375,9 +396,19 @@ def _rooms(node: Node) -> Rooms:
         reading=node.reading,
         profile=node.documents.profile,
         key=node.keys.identity.public,
+        polls=node.polls,
+        schedule=node.schedule,
+        media=node.media,
+        evidence=lambda post: _evidence(node, post),
         push_key=lambda: node.keys.push.public,
         may_ask=node.client.may_ask,
     )
+
+
+async def _evidence(node: Node, post: Post) -> evidence.Bundle:
+    own_actor = await node.documents.actor()
+    async with node.store.read() as tx:
+        return await evidence.bundle(tx, post, received_at=node.ids.inbox, own_actor=own_actor)
 
 
 @asynccontextmanager
@@ -402,6 +433,7 @@ async def serving(node: Node) -> AsyncIterator[Workers]:
         backfill=node.backfill,
         errands=node.errands,
         pusher=node.pusher,
+        keeper=MediaKeeper(node.media, node.remote_media),
     )
     try:
         try:

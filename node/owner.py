@@ -157,7 +157,7 @@ class Owner(Befriending, Account):
         spoken = language or old.language
         said = (words, summary, covered, spoken, files.attachments)
         if said == (old.source, old.summary, old.sensitive, old.language, old.attachments):
-            raise NotAllowed("that is what it says already")
+            raise NotAllowed("that is what it says already", code="unchanged")
         targets, unknown = await self._mentioned(words)
         rendered = text.render(words, mentions=targets, tag_url=self._ids.tag)
         parent = await self.find_post(old.in_reply_to) if old.in_reply_to else None

@@ -78,7 +78,10 @@ PLAIN = {
 """What everything else stands on. The other files at the top of `node` are wiring and the shell: they may
 import everything, and nothing below imports them."""
 
-OWNER = {"owner", "acting", "befriend", "account", "moderate", "media"}
+OWNER = {
+    *("owner", "acting", "befriend", "account", "moderate", "media", "interact", "reading", "polls", "quoting"),
+    *("republish", "scheduling"),
+}
 """What the owner can do: above federation, below the doors."""
 
 MAY = {

@@ -26,7 +26,9 @@ LINKS = "links"
 """The links of somebody's profile, to be checked whether they point back (links.py)."""
 FOLLOWERS = "followers"
 """Somebody's list of their followers who live here, to be compared with what we know (synchronise.py)."""
-ERRANDS = (POLL, QUOTE, LINKS)
+SCHEDULED = "scheduled"
+"""A status of the owner's, to be published (scheduling.py)."""
+ERRANDS = (POLL, QUOTE, LINKS, SCHEDULED)
 """What is done beside the outboxes (errands.py)."""
 TELL = "tell"
 """An absence that the owner has not been told of."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Select, Text, cast, func, or_, select
 
-from node.model import Actor, Iri, Post, ReactionKind, Visibility, Window
+from node.model import Actor, Iri, Post, QuoteState, ReactionKind, Visibility, Window
 from node.storage import blocks
 from node.storage.actors import by_ids
 from node.storage.dialect import Tx
 from node.storage.notes import posts, to_post
-from node.storage.schema import actors, bookmarks, home, list_members, notes, reactions
+from node.storage.schema import actors, bookmarks, home, list_members, lists, notes, reactions
 
 MOST = 80
 
@@ -194,3 +194,13 @@ async def boost_by_id(tx: Tx, identifier: int) -> Post | None:
 async def many(tx: Tx, identifiers: Iterable[int]) -> dict[int, Post]:
     rows = await tx.execute(posts().where(notes.c.id.in_(set(identifiers))))
     return {row.id: to_post(row) for row in rows}
+
+
+async def quoting(tx: Tx, note: Iri, window: Window) -> list[Post]:
+    """Posts that quote one, by its author's leave."""
+    query = posts().where(notes.c.quote == note, notes.c.quote_state == QuoteState.ACCEPTED.value)
+    return [to_post(row) for row in await windowed(tx, query, notes.c.id, window)]
+
+
+async def is_list(tx: Tx, identifier: int) -> bool:
+    return (await tx.execute(select(lists.c.id).where(lists.c.id == identifier))).scalar_one_or_none() is not None

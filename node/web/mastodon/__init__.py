@@ -6,14 +6,25 @@ a row is, `dispatch.py` how a request finds it, `entities.py` how our types look
 
 from __future__ import annotations
 
-from node.web.mastodon import accounts, instance, notifications, oauth, push, statuses, timelines
+from node.web.mastodon import accounts, acts, instance, media, notifications, oauth, push, statuses, timelines, writing
 from node.web.mastodon.dispatch import Api
 from node.web.mastodon.rooms import Rooms
 from node.web.mastodon.route import Route, Table
 
 __all__ = ["ROUTES", "Api", "Rooms", "build"]
 
-ROUTES: tuple[Route, ...] = (*oauth.ROUTES, *instance.ROUTES, *accounts.ROUTES, *statuses.ROUTES, *timelines.ROUTES, *notifications.ROUTES, *push.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *oauth.ROUTES,
+    *instance.ROUTES,
+    *accounts.ROUTES,
+    *statuses.ROUTES,
+    *writing.ROUTES,
+    *acts.ROUTES,
+    *media.ROUTES,
+    *timelines.ROUTES,
+    *notifications.ROUTES,
+    *push.ROUTES,
+)
 
 
 def build(rooms: Rooms) -> Api:

@@ -136,9 +136,8 @@ async def statuses(tx: Tx, rooms: Rooms, posts: Sequence[Post], *, is_owner: boo
     around = await beside(tx, rooms, posts, is_owner=is_owner)
     found: list[Fragment] = []
     for post in posts:
-        filtered = tuple(parts.warnings(post)) if is_owner and around.synthetic else ()
-        near = entities.aside(post, around, filtered)
-        body = Fragment(_rendered.of(_alone(post), near, rooms, is_owner=is_owner))
+        near = _near(post, around, is_owner=is_owner)
+        body = Fragment(_rendered.of(alone(post), near, rooms, is_owner=is_owner))
         if post.boosted_by is not None and post.entry is not None:
             inner = entities.status(post, near, rooms.ids, is_owner=is_owner)
             outer = entities.boost(post.entry, post.boosted_by, post, inner, body, around)
@@ -147,7 +146,12 @@ async def statuses(tx: Tx, rooms: Rooms, posts: Sequence[Post], *, is_owner: boo
     return found
 
 
-def _alone(post: Post) -> Post:
+def _near(post: Post, around: Beside, *, is_owner: bool) -> Aside:
+    filtered = tuple(parts.warnings(post)) if is_owner and around.synthetic else ()
+    return entities.aside(post, around, filtered)
+
+
+def alone(post: Post) -> Post:
     """Without how it came into this list."""
     if post.entry is None and post.boosted_by is None:
         return post
@@ -165,6 +169,12 @@ def _alone(post: Post) -> Post:
 
 async def status(tx: Tx, rooms: Rooms, post: Post, *, is_owner: bool) -> Fragment:
     return (await statuses(tx, rooms, [post], is_owner=is_owner))[0]
+
+
+async def status_json(tx: Tx, rooms: Rooms, post: Post, *, is_owner: bool) -> Json:
+    """One post to be changed before it is shown; without the boost that it may have come by."""
+    around = await beside(tx, rooms, [post], is_owner=is_owner)
+    return entities.status(post, _near(post, around, is_owner=is_owner), rooms.ids, is_owner=is_owner)
 
 
 async def rendered(rooms: Rooms, identifier: int) -> bytes | None:

@@ -9,10 +9,13 @@ from keys import PublicIdentity
 from node.events import Events
 from node.ids import Ids, Snowflake
 from node.interact import Interactions
-from node.model import Clock, Profile
+from node.media.library import MediaLibrary
+from node.model import Clock, Post, Profile
 from node.moderate import Moderation
 from node.owner import Owner
+from node.polls import Polls
 from node.reading import Reading
+from node.scheduling import Schedule
 from node.settings import Settings
 from node.storage.store import Store
 
@@ -32,6 +35,11 @@ class Rooms:
     profile: Callable[[], Awaitable[Profile]]
     key: PublicIdentity
     """The owner's identity key."""
+    polls: Polls
+    schedule: Schedule
+    media: MediaLibrary
+    evidence: Callable[[Post], Awaitable[dict[str, object]]]
+    """What shows who wrote a post (federation/evidence.py)."""
     push_key: Callable[[], str]
     """The public half of the node's VAPID key, base64url."""
     may_ask: Callable[[str], bool]
