@@ -189,6 +189,12 @@ class Settings:
         default=40,
         metadata=_setting(_whole(1, 2048), "the largest video or sound that is taken as an upload, in MiB", "100"),
     )
+    media_cache_size: int = field(
+        default=1024,
+        metadata=_setting(
+            _whole(1, 1 << 20), "room for other people's pictures, in MiB; the least used go first", "256"
+        ),
+    )
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info",
         metadata=_setting(_one_of("debug", "info", "warning", "error"), "the least that is logged", "warning"),
@@ -232,6 +238,10 @@ class Settings:
     @property
     def media(self) -> Path:
         return self.data / "media"
+
+    @property
+    def cache(self) -> Path:
+        return self.data / "cache"
 
     @property
     def snapshots(self) -> Path:

@@ -13,6 +13,7 @@ from node.federation.backfill import Backfill
 from node.federation.delivery import Delivery
 from node.federation.inbox import Inbox
 from node.federation.reception import Reception
+from node.media.keeper import MediaKeeper
 from node.model import Tell
 from node.push import Pusher
 from node.storage import arrivals
@@ -42,6 +43,7 @@ class Workers:
         backfill: Backfill | None = None,
         errands: Errands | None = None,
         pusher: Pusher | None = None,
+        keeper: MediaKeeper | None = None,
     ) -> None:
         self._store = store
         self._delivery = delivery
@@ -52,6 +54,7 @@ class Workers:
         self._backfill = backfill
         self._errands = errands
         self._pusher = pusher
+        self._keeper = keeper
         self._later = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         events.subscribe(self._hear)
@@ -68,6 +71,8 @@ class Workers:
             loops["errands"] = self._errands.run
         if self._pusher is not None:
             loops["push"] = self._pusher.run
+        if self._keeper is not None:
+            loops["media"] = self._keeper.run
         self._tasks = [asyncio.create_task(supervised(name, loop), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:

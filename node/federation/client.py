@@ -113,15 +113,19 @@ class Client:
         redirects: int = 3,
         same_origin_redirects: bool = False,
         headers: Mapping[str, str] | None = None,
+        into: Callable[[bytes], object] | None = None,
+        timeout: float | None = None,
     ) -> Response:
         """Fetch `url`, whatever the status of the answer, following at most `redirects` redirects.
 
         Each hop is signed anew by `sign` and passes the same checks; `headers` are extra ones, left
-        off once a redirect leaves the origin. `limit` is in bytes.
+        off once a redirect leaves the origin. `limit` is in bytes. With `into` the body is given to
+        it piece by piece, as it comes, and the answer has none; `timeout` (seconds) is for large ones.
         """
         target = first = split(url)
+        most = timeout or self._total_timeout
         try:
-            async with asyncio.timeout(self._total_timeout):
+            async with asyncio.timeout(most):
                 for _ in range(redirects + 1):
                     sent = {**self._headers, "Accept": accept, "Host": target.host}
                     if headers and (target.scheme, target.host) == (first.scheme, first.host):
@@ -131,11 +135,11 @@ class Client:
                     answer = await self._send("GET", target, sent, None)
                     async with answer:
                         if answer.status not in _REDIRECTS:
-                            return await _whole(answer, target, limit)
+                            return await _whole(answer, target, limit, into)
                         answer.close()
                         target = _next(answer, target, same_origin_redirects)
         except TimeoutError:
-            raise _timed_out(target.url, self._total_timeout) from None
+            raise _timed_out(target.url, most) from None
         except _FOREIGN as error:
             raise _translated(error, target.url) from error
         raise Unreachable(f"{first.url} redirects more than {redirects} times", code="too_many_redirects")
@@ -315,7 +319,9 @@ def _next(answer: aiohttp.ClientResponse, target: Target, same_origin: bool) -> 
     return onward
 
 
-async def _whole(answer: aiohttp.ClientResponse, target: Target, limit: int) -> Response:
+async def _whole(
+    answer: aiohttp.ClientResponse, target: Target, limit: int, into: Callable[[bytes], object] | None = None
+) -> Response:
     """The answer with its whole body, which is at most `limit` bytes and not compressed."""
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("identity", ""):
@@ -325,14 +331,16 @@ async def _whole(answer: aiohttp.ClientResponse, target: Target, limit: int) -> 
             status=answer.status,
         )
     fits = answer.content_length is None or answer.content_length <= limit
-    body, fits = await _read(answer, limit) if fits else (b"", False)
+    body, fits = await _read(answer, limit, into) if fits else (b"", False)
     if not fits:
         answer.close()
         raise Unreachable(f"{target.url} answers with more than {limit} bytes", code="too_large", status=answer.status)
     return Response(answer.status, target.url, answer.headers, body)
 
 
-async def _read(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
+async def _read(
+    answer: aiohttp.ClientResponse, limit: int, into: Callable[[bytes], object] | None = None
+) -> tuple[bytes, bool]:
     """At most `limit` bytes of the body, and whether that was all; if not, the connection is closed."""
     chunks: list[bytes] = []
     size = 0
@@ -341,7 +349,10 @@ async def _read(answer: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool
         if size > limit:
             answer.close()
             return b"".join(chunks)[:limit], False
-        chunks.append(chunk)
+        if into is None:
+            chunks.append(chunk)
+        else:
+            into(chunk)
     return b"".join(chunks), True
 
 

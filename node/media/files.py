@@ -48,22 +48,19 @@ class Directory:
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
-    def keep(self, source: Path, extension: str) -> str:
-        """Take a finished file in under a new name; it is on disk when this returns. Raises StoreError."""
+    def keep(self, source: Path, extension: str, *, durable: bool = True) -> str:
+        """Take a finished file in under a new name; if `durable`, it is then on disk. Raises StoreError."""
         name = f"{secrets.token_hex(16)}.{extension}"
         target = self.path(name)
         assert target is not None
         with translated(self.root):
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             source.chmod(0o600)
-            with source.open("rb") as file:
-                os.fsync(file.fileno())
+            if durable:
+                _sync(source)
             source.replace(target)
-            above = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(above)
-            finally:
-                os.close(above)
+            if durable:
+                _sync(target.parent)
         return name
 
     def drop(self, *names: str | None) -> None:
@@ -82,6 +79,14 @@ class Directory:
         for path in self.root.glob("??/??/*"):
             if path.stat().st_mtime < before:
                 yield path.name
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

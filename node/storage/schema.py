@@ -583,6 +583,7 @@ remote_media = Table(
     Column("url", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),  # attachment | avatar | header | emoji
     Column("file", Text),  # null: not fetched, or evicted
+    Column("preview", Text),  # small and still; null where the file itself is
     Column("media_type", Text),
     Column("size", BigInteger, nullable=False),
     Column("likeness", Text),  # perceptual hash of an avatar, hex

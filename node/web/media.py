@@ -7,6 +7,7 @@ from pathlib import Path
 from aiohttp import web
 
 from node.errors import NotFound
+from node.media.cache import RemoteMedia
 from node.media.library import MediaLibrary
 from node.media.sniff import Format
 
@@ -20,12 +21,15 @@ HEADERS = {
 FOREVER = "public, max-age=31536000, immutable"
 """A name stands for one file; another version has another name."""
 
+A_WEEK = "public, max-age=604800"
+
 
 class MediaPages:
     """GET of files."""
 
-    def __init__(self, library: MediaLibrary) -> None:
+    def __init__(self, library: MediaLibrary, remote: RemoteMedia) -> None:
         self._library = library
+        self._remote = remote
 
     async def own(self, request: web.Request) -> web.StreamResponse:
         """GET /media/NAME: whoever has the name was given it (it has 128 random bits)."""
@@ -33,6 +37,19 @@ class MediaPages:
         if found is None:
             raise NotFound("there is no such file")
         return file_response(*found, caching=FOREVER)
+
+    async def others(self, request: web.Request) -> web.StreamResponse:
+        """GET /media/remote/NUMBER: somebody else's file, fetched if need be; a number cannot be guessed."""
+        return await self._other(request, preview=False)
+
+    async def others_small(self, request: web.Request) -> web.StreamResponse:
+        """GET /media/remote/NUMBER/preview: the same, small and still."""
+        return await self._other(request, preview=True)
+
+    async def _other(self, request: web.Request, *, preview: bool) -> web.StreamResponse:
+        number = request.match_info["id"]
+        found = await self._remote.open(int(number), preview=preview)
+        return file_response(*found, caching=A_WEEK)
 
 
 def file_response(path: Path, found: Format, *, caching: str) -> web.FileResponse:
@@ -42,6 +59,8 @@ def file_response(path: Path, found: Format, *, caching: str) -> web.FileRespons
     return response
 
 
-def mount(app: web.Application, *, library: MediaLibrary) -> None:
-    pages = MediaPages(library)
+def mount(app: web.Application, *, library: MediaLibrary, remote: RemoteMedia) -> None:
+    pages = MediaPages(library, remote)
     app.router.add_get("/media/{name}", pages.own)
+    app.router.add_get(r"/media/remote/{id:[1-9]\d{0,18}}", pages.others)
+    app.router.add_get(r"/media/remote/{id:[1-9]\d{0,18}}/preview", pages.others_small)
