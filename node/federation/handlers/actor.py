@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from node.federation.handlers import note
 from node.federation.handlers.arrived import Arrived, Here, keep_for_later, log
 from node.model import Delete, Effect, Tell, UpdateActor
-from node.storage import actors, notes, reactions, relations
+from node.storage import actors, erasing
 from node.storage.dialect import Tx
 
 
@@ -34,13 +34,10 @@ async def delete_or_note(tx: Tx, arrived: Sequence[Arrived[Delete]], here: Here)
 
 
 async def _delete_account(tx: Tx, item: Arrived[Delete], here: Here) -> list[Effect]:
-    """The account is gone: its posts, and both directions of following."""
+    """The account is gone, and what it wrote and did with it; its keys stay, as evidence of what it signed."""
     known = await actors.get(tx, item.activity.actor)
     if known is None:
         return []
     await log(tx, [item], [item.activity.actor])
-    await notes.bury_author(tx, known.id)
-    await reactions.forget_actor(tx, item.activity.actor)
-    await relations.forget(tx, item.activity.actor)
-    await actors.mark_gone(tx, item.activity.actor, here.now)
+    await erasing.account(tx, item.activity.actor, known.id, here.now, but=item.activity.id)
     return [Tell("gone", item.activity.actor)]
