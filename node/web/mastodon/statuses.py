@@ -186,14 +186,14 @@ def iri_of(post: Post | None) -> Iri | None:
 
 
 ROUTES = (
-    Route("GET", "/api/v1/statuses", show_many, "read:statuses", anonymous=True),
-    Route("GET", "/api/v1/statuses/:id", show, "read:statuses", anonymous=True),
+    Route("GET", "/api/v1/statuses", show_many, "read:statuses", anonymous=True, kept=True),
+    Route("GET", "/api/v1/statuses/:id", show, "read:statuses", anonymous=True, kept=True),
     Route("DELETE", "/api/v1/statuses/:id", delete, "write:statuses"),
     Route("GET", "/api/v1/statuses/:id/context", context, "read:statuses", anonymous=True),
     Route("GET", "/api/v1/statuses/:id/history", history, "read:statuses", anonymous=True),
     Route("GET", "/api/v1/statuses/:id/source", source, "read:statuses"),
-    Route("GET", "/api/v1/statuses/:id/favourited_by", favourited_by, "read:accounts"),
-    Route("GET", "/api/v1/statuses/:id/reblogged_by", reblogged_by, "read:accounts"),
+    Route("GET", "/api/v1/statuses/:id/favourited_by", favourited_by, "read:accounts", kept=True),
+    Route("GET", "/api/v1/statuses/:id/reblogged_by", reblogged_by, "read:accounts", kept=True),
     Route("GET", "/api/v1/statuses/:id/quotes", quotes, "read:statuses"),
     Route("GET", "/api/cuicui/v1/statuses/:id/evidence", evidence, "read:statuses", anonymous=True),
 )

@@ -119,12 +119,12 @@ async def favourites(call: Call) -> web.Response:
 
 
 ROUTES = (
-    Route("GET", "/api/v1/timelines/home", home, "read:statuses"),
-    Route("GET", "/api/v1/timelines/public", public, "read:statuses", anonymous=True),
-    Route("GET", "/api/v1/timelines/tag/:tag", tag, "read:statuses", anonymous=True),
-    Route("GET", "/api/v1/timelines/list/:id", of_list, "read:lists"),
-    Route("GET", "/api/v1/timelines/link", link, "read:statuses", anonymous=True),
-    Route("GET", "/api/v1/timelines/direct", direct, "read:statuses"),
-    Route("GET", "/api/v1/bookmarks", bookmarks, "read:bookmarks"),
-    Route("GET", "/api/v1/favourites", favourites, "read:favourites"),
+    Route("GET", "/api/v1/timelines/home", home, "read:statuses", kept=True),
+    Route("GET", "/api/v1/timelines/public", public, "read:statuses", anonymous=True, kept=True),
+    Route("GET", "/api/v1/timelines/tag/:tag", tag, "read:statuses", anonymous=True, kept=True),
+    Route("GET", "/api/v1/timelines/list/:id", of_list, "read:lists", kept=True),
+    Route("GET", "/api/v1/timelines/link", link, "read:statuses", anonymous=True, kept=True),
+    Route("GET", "/api/v1/timelines/direct", direct, "read:statuses", kept=True),
+    Route("GET", "/api/v1/bookmarks", bookmarks, "read:bookmarks", kept=True),
+    Route("GET", "/api/v1/favourites", favourites, "read:favourites", kept=True),
 )
