@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from node import text
+from node import passwords, text
 from node.acting import Acting
 from node.errors import NotAllowed, NotFound
 from node.federation import compose, parse
@@ -26,6 +27,7 @@ from node.storage import (
     lookalikes,
     profile,
     relations,
+    sessions,
     tokens,
 )
 from node.storage.actors import KnownActor
@@ -146,6 +148,37 @@ class Account(Acting):
         async with self._store.write() as tx:
             await tokens.add(tx, token, label=label, scopes=SCOPES, at=self._clock())
         return token
+
+    # ── password ─────────────────────────────────────────────────────────────────────────────
+
+    async def set_password(self, password: str) -> None:
+        """A new password for the web login; browsers that are logged in have to log in again.
+
+        Apps keep their tokens: those are revoked one by one. Raises NotAllowed (too short, too long).
+        """
+        async with self._checking:
+            secret = await asyncio.to_thread(passwords.hashed, password)
+        async with self._store.write() as tx:
+            await profile.set_password_hash(tx, secret)
+            await sessions.end_all(tx)
+
+    async def check_password(self, password: str) -> bool:
+        """Whether this is the owner's password; no while none is set. One is checked at a time.
+
+        Counting wrong ones, and pausing after them, is the business of the door that asks: it knows who is there.
+        """
+        async with self._store.read() as tx:
+            before = await profile.password_hash(tx)
+        if before is None:
+            return False
+        async with self._checking:
+            if not await asyncio.to_thread(passwords.matches, password, before):
+                return False
+            if passwords.is_outdated(before):
+                anew = await asyncio.to_thread(passwords.hashed, password)
+                async with self._store.write() as tx:
+                    await profile.renew_password_hash(tx, before, anew)
+        return True
 
     # ── keys ────────────────────────────────────────────────────────────────────────────────
 

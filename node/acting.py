@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from node.events import Events
@@ -51,6 +52,8 @@ class Acting:
         self._snowflake = snowflake
         self._clock = clock
         self._sign_private_posts = sign_private_posts
+        self._checking = asyncio.Semaphore(1)
+        """One password at a time: argon2 takes 64 MiB for each."""
         self._quotes = quotes
 
     async def _known(self, whom: str) -> Actor:

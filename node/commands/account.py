@@ -10,9 +10,7 @@ from node import printing as show_
 from node.errors import NotAllowed
 from node.model import Preferences, Visibility
 from node.opening import opened
-from node.passwords import hashed
 from node.printing import out, say
-from node.storage import profile as stored_profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,6 @@ async def token(data: Path, passphrase_file: Path | None) -> None:
 
 
 async def password(data: Path, passphrase_file: Path | None, line: str) -> None:
-    secret = hashed(line)
-    async with opened(data, passphrase_file) as node, node.store.write() as tx:
-        await stored_profile.set_password_hash(tx, secret)
-    say("the password is set")
+    async with opened(data, passphrase_file) as node:
+        await node.owner.set_password(line)
+    say("the password is set; browsers that were logged in have to log in again")

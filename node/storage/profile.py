@@ -87,5 +87,10 @@ async def password_hash(tx: Tx) -> str | None:
     return (await tx.execute(select(profile.c.password_hash))).scalar_one_or_none()
 
 
+async def renew_password_hash(tx: Tx, before: str, value: str) -> None:
+    """The same password, hashed anew; nothing happens if it was changed meanwhile."""
+    await tx.execute(update(profile).where(profile.c.password_hash == before).values(password_hash=value))
+
+
 async def set_password_hash(tx: Tx, value: str) -> None:
     await tx.execute(update(profile).values(password_hash=value))

@@ -6,7 +6,6 @@ carries a token that only our own page can know, and must not come from another 
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -16,7 +15,6 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from node import passwords
 from node.storage import oauth, profile, sessions, tokens
 from node.storage.oauth import Grant
 from node.storage.tokens import hashed
@@ -31,7 +29,6 @@ __all__ = ["SignIn"]
 
 CODE_LIFETIME = timedelta(seconds=60)
 FORM_LIMIT = 64 * 1024
-LONGEST_PASSWORD = 1024
 
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 _POLICY = (
@@ -64,8 +61,6 @@ class SignIn:
         self._cookies = Cookies(api.rooms.ids)
         self._sessions = Sessions(api.rooms.store, self._cookies)
         self._attempts = Attempts()
-        self._checking = asyncio.Semaphore(1)
-        """One password at a time: argon2 takes 64 MiB for each."""
 
     # ── log in, log out ──────────────────────────────────────────────────────────────────────
 
@@ -115,12 +110,7 @@ class SignIn:
         return response
 
     async def _is_right(self, password: str) -> bool:
-        async with self._rooms.store.read() as tx:
-            hash_ = await profile.password_hash(tx)
-        if hash_ is None or not 0 < len(password) <= LONGEST_PASSWORD:
-            return False
-        async with self._checking:
-            return await asyncio.to_thread(passwords.matches, password, hash_)
+        return await self._rooms.owner.check_password(password)
 
     async def log_out(self, request: web.Request) -> web.Response:
         browser, _ = await self._own_form(request)
