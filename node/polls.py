@@ -107,8 +107,11 @@ class Polls(Republishing):
             self._asked_at.clear()
         self._asked_at[post.note.iri] = self._clock()
         poll = (await self._originals.get(post.note.iri)).note.poll
-        if poll is None or poll == post.note.poll or not poll.asks_the_same(post.note.poll):
+        before = post.note.poll
+        if poll is None or before is None or poll == before or not poll.asks_the_same(before):
             return
+        if poll.votes < before.votes and not poll.is_over(self._clock()):
+            return  # older than what we have: the owner's own vote may not be in it yet
         async with self._store.write() as tx:
             now = await notes.get(tx, post.note.iri)
             if now is not None and poll.asks_the_same(now.note.poll):

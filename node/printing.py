@@ -14,13 +14,36 @@ import click
 from keys import PublicTransport
 from node import lookalike, text
 from node.federation.examine import Examined
-from node.model import Actor, Authorship, Counts, Iri, KeyState, KnownKey, Post, ProfileField, Revision, Trust, Verdict
+from node.model import (
+    Actor,
+    Authorship,
+    Counts,
+    Iri,
+    KeyState,
+    KnownKey,
+    Poll,
+    Post,
+    ProfileField,
+    QuoteState,
+    Revision,
+    Trust,
+    Verdict,
+)
 from node.reading import Recovered
 from node.storage.actors import KnownActor
 from node.storage.blocks import Block, Mute
+from node.storage.quotes import Grant
 from node.storage.relations import Relation
 from node.storage.reports import Report
 from node.web import words
+
+_QUOTED = {
+    None: "links to",
+    QuoteState.PENDING: "quotes, not yet allowed",
+    QuoteState.ACCEPTED: "quotes, by its author's leave",
+    QuoteState.REJECTED: "quotes, without its author's leave",
+    QuoteState.REVOKED: "quoted, until its author took that back",
+}
 
 _COLOURS = {Verdict.SIGNED: "green", Verdict.CHANGED: "yellow", Verdict.REFUSED: "red"}
 
@@ -86,6 +109,10 @@ def post_words(post: Post, now: datetime) -> str:
         body = f"[warning: {one_line(note.summary)}]"
     if note.attachments:
         body += f"\n[{len(note.attachments)} attached]"
+    if note.poll is not None and not note.summary:
+        body = "\n".join([body, *poll_lines(note.poll, now)])
+    if note.quote is not None or post.quote_state is not None:
+        body += f"\n[{_QUOTED[post.quote_state]}{': ' + note.quote if note.quote else ''}]"
     if note.updated is not None:
         head += "  edited"
     lines = [head, *caution(post.author, "  "), indent(body, "  ")]
@@ -113,6 +140,8 @@ def post_in_full(post: Post, now: datetime) -> str:
     lines = [post_words(post, now)]
     if post.note.summary:
         lines.append(indent(text.to_text(post.note.content), "  "))
+        if post.note.poll is not None:
+            lines.append(indent("\n".join(poll_lines(post.note.poll, now)), "  "))
     lines += ["", f"{coloured(post.authorship.verdict)}: {one_line(said.title)}. {one_line(said.sentence)}"]
     return "\n".join([*lines, *_key_lines(post.authorship)])
 
@@ -131,6 +160,8 @@ def post_json(post: Post) -> dict[str, object]:
         "visibility": post.visibility.value,
         "in_reply_to": note.in_reply_to,
         "edited": stamp(note.updated),
+        "poll": poll_json(note.poll) if note.poll is not None else None,
+        "quote": {"uri": note.quote, "state": post.quote_state} if post.quote_state is not None else None,
         "boosted_by": person_json(post.boosted_by) if post.boosted_by is not None else None,
         "entry": None if post.entry is None else str(post.entry),
         "verdict": {
@@ -141,6 +172,40 @@ def post_json(post: Post) -> dict[str, object]:
             "key_trust": by.key_trust.value if by.key_trust else None,
             "signed_at": stamp(by.signed_at),
         },
+    }
+
+
+def poll_lines(poll: Poll, now: datetime) -> list[str]:
+    """The choices with their numbers and counts; and how long there is."""
+    total = max(poll.voters or 0, 1) if poll.multiple else max(poll.votes, 1)
+    lines = [
+        f"  {number}. {one_line(choice.name)}  {choice.votes} ({100 * choice.votes // total} %)"
+        for number, choice in enumerate(poll.choices, 1)
+    ]
+    people = poll.voters if poll.voters is not None else poll.votes
+    many = " · more than one choice" if poll.multiple else ""
+    end = "over" if poll.is_over(now) else f"until {stamp(poll.ends)}" if poll.ends else "open"
+    return [*lines, f"  {people} voted · {end}{many}"]
+
+
+def poll_json(poll: Poll) -> dict[str, object]:
+    return {
+        "choices": [{"name": choice.name, "votes": choice.votes} for choice in poll.choices],
+        "multiple": poll.multiple,
+        "ends": stamp(poll.ends),
+        "closed": stamp(poll.closed),
+        "voters": poll.voters,
+    }
+
+
+def grant_json(grant: Grant) -> dict[str, object]:
+    return {
+        "stamp": grant.stamp,
+        "note": grant.note,
+        "quoting": grant.quoting,
+        "actor": grant.actor,
+        "at": stamp(grant.at),
+        "revoked_at": stamp(grant.revoked_at),
     }
 
 

@@ -93,10 +93,22 @@ class Reading:
         if post is None:
             raise NotFound(f"there is no post {which} here", hint="see the numbers and addresses in: cuicui timeline")
         more = await self._threads.complete(post) if fetch else 0
+        post = await self._find(post.note.iri)  # its origin may have shown a newer version, or none
+        if post is None:
+            raise NotFound(f"{which} was deleted by its author")
         async with self._store.read() as tx:
             above = await threads.above(tx, post.note.iri)
             below = await threads.below(tx, post.note.iri, limit=MANY)
         return Thread(post, tuple(above), tuple(below), more)
+
+    async def open_post(self, which: str) -> Post:
+        """A post by number, id or address; fetched if it is not here. Raises NotFound, Unreachable, Refused."""
+        post = await self._find(which)
+        if post is None and which.startswith(("https://", "http://")):
+            post = await self._find(await self._threads.bring(Iri(which)))
+        if post is None:
+            raise NotFound(f"there is no post {which} here", hint="see the numbers and addresses in: cuicui timeline")
+        return post
 
     async def _find(self, which: str) -> Post | None:
         async with self._store.read() as tx:

@@ -49,6 +49,36 @@ def unlike(data: Path, passphrase_file: Path | None, which: str) -> None:
     go(commands.unlike(data, passphrase_file, which))
 
 
+@cli.command(short_help="Vote in a poll.")
+@click.argument("which", metavar="ID|URL")
+@click.argument("choices", nargs=-1, required=True, metavar="CHOICE...")
+@node_options
+def vote(data: Path, passphrase_file: Path | None, which: str, choices: tuple[str, ...]) -> None:
+    """Vote in somebody's poll, by the numbers of the choices or by their names. There is no way back.
+
+    \b
+    Example:
+      cuicui vote 115601234 2
+    """
+    go(commands.vote(data, passphrase_file, which, choices))
+
+
+@cli.command(short_help="List who quotes you by your leave.")
+@json_option
+@node_options
+def quotes(data: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """List the posts that quote you by your leave, newest first."""
+    go(commands.quotes(data, passphrase_file, as_json=as_json))
+
+
+@cli.command(short_help="Take back that a post may quote you.")
+@click.argument("which", metavar="ID|URL")
+@node_options
+def unquote(data: Path, passphrase_file: Path | None, which: str) -> None:
+    """Take back your leave: what quotes you shows a link instead, on servers that honour it."""
+    go(commands.unquote(data, passphrase_file, which))
+
+
 @cli.command(short_help="Keep a post on top of your profile.")
 @click.argument("which", metavar="ID|URL")
 @node_options

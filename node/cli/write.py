@@ -27,6 +27,12 @@ else:
 )
 @click.option("--warning", "-w", default="", metavar="TEXT", help="Fold the text behind a content warning.")
 @click.option("--language", metavar="CODE", help="Language of the text, for example fr.")
+@click.option("--option", "options", multiple=True, metavar="CHOICE", help="A choice of a poll; give two to four.")
+@click.option("--multiple", is_flag=True, help="More than one choice of the poll may be made.")
+@click.option(
+    "--expires", default="1d", show_default=True, metavar="TIME", help="How long the poll lasts: 30m, 12h, 7d."
+)
+@click.option("--quote", metavar="ID|URL", help="Quote a post; its author is asked for leave.")
 @json_option
 @node_options
 def post(
@@ -37,6 +43,10 @@ def post(
     visibility: str | None,
     warning: str,
     language: str | None,
+    options: tuple[str, ...],
+    multiple: bool,
+    expires: str,
+    quote: str | None,
     as_json: bool,
 ) -> None:
     """Publish a status of up to 140 characters. Without TEXT, or with -, it is read from standard input.
@@ -45,9 +55,14 @@ def post(
     Example:
       cuicui post "Good morning @bob@example.org"
       date | cuicui post --visibility unlisted
+      cuicui post "Tea?" --option Yes --option No --expires 2h
     """
     text = _text(words)
-    go(commands.post(data, passphrase_file, text, reply_to, visibility, warning, language, as_json=as_json))
+    if multiple and not options:
+        raise click.UsageError("--multiple is about a poll: give its choices with --option")
+    poll = commands.Asked(options, multiple, expires) if options else None
+    asked = (text, reply_to, visibility, warning, language, poll, quote)
+    go(commands.post(data, passphrase_file, *asked, as_json=as_json))
 
 
 def _text(words: tuple[str, ...]) -> str:

@@ -84,7 +84,7 @@ async def show(data: Path, passphrase_file: Path | None, which: str, *, as_json:
         await _profile_of(data, passphrase_file, which, as_json=as_json)
         return
     async with opened(data, passphrase_file) as node:
-        found = await find(node, which)
+        found = await node.polls.opened(await find(node, which))
         counts = (await node.interactions.counts([found.note.iri]))[found.note.iri]
     if as_json:
         print_json({**show_.post_json(found), "seen_here": show_.counts_json(counts)})

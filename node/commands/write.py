@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from node import printing as show_
 from node import running, text
 from node.commands.shared import find, not_running
-from node.model import Draft, Visibility
+from node.model import Draft, PollDraft, Visibility
+from node.moderate import span
 from node.opening import opened
 from node.printing import as_json as print_json
 from node.printing import out, say
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A poll as it was typed."""
+
+    choices: tuple[str, ...]
+    multiple: bool
+    expires: str
 
 
 async def post(
@@ -21,11 +32,14 @@ async def post(
     visibility: str | None,
     warning: str,
     language: str | None,
+    poll: Asked | None = None,
+    quote: str | None = None,
     *,
     as_json: bool,
 ) -> None:
     async with opened(data, passphrase_file) as node:
         text.check_length(words, warning)
+        quoted = await node.reading.open_post(quote) if quote is not None else None
         parent = await find(node, reply_to) if reply_to is not None else None
         # An answer to what few may read is not for everybody unless its author says so.
         default = parent.visibility if parent is not None else (await node.owner.profile()).preferences.visibility
@@ -35,6 +49,8 @@ async def post(
             in_reply_to=parent.note.iri if parent is not None else None,
             warning=warning,
             language=language,
+            poll=PollDraft(poll.choices, poll.multiple, span(poll.expires)) if poll is not None else None,
+            quote=quoted.note.iri if quoted is not None else None,
         )
         posted = await node.owner.post(draft)
     if as_json:

@@ -47,6 +47,8 @@ def test_timeline_json_is_a_contract(pair: Pair) -> None:
         "visibility": "public",
         "in_reply_to": None,
         "edited": None,
+        "poll": None,
+        "quote": None,
         "boosted_by": None,
     }
     assert author == {"handle": alice.handle, "name": "alice", "url": f"{alice.base}/@alice", "looks_like": None}
