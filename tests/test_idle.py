@@ -32,10 +32,8 @@ RARE = {
     "node.backup": "cuicui backup",
     "node.demo": "cuicui demo",
     "node.doctor": "cuicui doctor",
-    "node.media": "pictures",
     "node.web.mastodon": "apps",
-    "node.web.oauth": "apps",
-    "node.web.streaming": "apps",
+    "node.web.signin": "apps",
 }
 """Modules by what they are for; none of it has happened to a node that was just started."""
 
