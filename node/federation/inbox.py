@@ -113,7 +113,7 @@ class Inbox:
         if isinstance(activity, Ignored):
             count(f"ignored.{activity.type}")
             return
-        await self._batcher.put(arrived)
+        await self._batcher.put(arrived, host_of(delivered.signed.actor))
         await self.heard(delivered.signed)
 
     async def _admitted(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from node.errors import Refused, StoreError
-from node.federation.batch import FULL, MOST, Batcher
+from node.federation.batch import FULL, MOST, SHARE, Batcher
 
 
 async def test_a_lone_item_waits_for_nobody() -> None:
@@ -89,3 +89,30 @@ async def test_a_full_batch_refuses() -> None:
     assert caught.value.reason.code == "busy"
     gate.set()
     await asyncio.gather(*puts, return_exceptions=True)
+
+
+async def test_one_source_leaves_room_for_others() -> None:
+    """security.md §10: "per-host fairness": who floods is asked to come back, and nobody else is."""
+    gate = asyncio.Event()
+    written: list[str] = []
+
+    async def write(items: Sequence[str]) -> None:
+        await gate.wait()
+        written.extend(items)
+
+    batcher = Batcher(write)
+    puts = [asyncio.ensure_future(batcher.put("flood", "loud.example")) for _ in range(SHARE + MOST + 50)]
+    await asyncio.sleep(0.05)  # the first of them are being written by now
+    puts += [asyncio.ensure_future(batcher.put("flood", "loud.example")) for _ in range(MOST)]
+    await asyncio.sleep(0.01)
+    assert len(batcher) == SHARE < FULL
+    with pytest.raises(Refused):
+        await batcher.put("flood", "loud.example")
+    puts.append(asyncio.ensure_future(batcher.put("a word", "quiet.example")))
+    gate.set()
+    results = await asyncio.gather(*puts, return_exceptions=True)
+    assert results[-1] is None
+    assert "a word" in written
+    assert any(isinstance(result, Refused) for result in results[:-1])
+    await batcher.put("later", "loud.example")
+    assert batcher._of.total() == 0

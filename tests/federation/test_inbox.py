@@ -640,7 +640,7 @@ async def test_a_full_batch_asks_to_come_back(alice: Home, carol: Stranger) -> N
         first = asyncio.ensure_future(carol.deliver(carol.say("waiting", alice.node.ids.actor), alice.base))
         await eventually(lambda: _true(batcher._task is not None and len(batcher) == 0))
         for _ in range(FULL):
-            batcher._waiting.append((None, asyncio.get_running_loop().create_future()))  # type: ignore[arg-type]
+            batcher._waiting.append((None, asyncio.get_running_loop().create_future(), ""))  # type: ignore[arg-type]
         reply = await carol.deliver(carol.say("turned away", alice.node.ids.actor), alice.base)
         assert reply.verdict == (503, "busy")
         assert reply.headers["Retry-After"] == "60"
