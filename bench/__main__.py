@@ -11,10 +11,10 @@ from pathlib import Path
 
 import uvloop
 
-from bench import absence, fanout, floor, inbound, latency, start, volume
+from bench import absence, fanout, floor, inbound, latency, reads, start, volume
 from bench.table import Table
 
-SECTIONS = ("floor", "inbound", "fanout", "latency", "start", "absence", "volume")
+SECTIONS = ("floor", "inbound", "fanout", "latency", "start", "absence", "volume", "reads")
 
 
 async def measure(chosen: list[str], table: Table, scratch: Path, *, quick: bool) -> None:
@@ -28,6 +28,8 @@ async def measure(chosen: list[str], table: Table, scratch: Path, *, quick: bool
         await latency.measure(scratch, table, quick=quick)
     if "inbound" in chosen:
         await inbound.measure(scratch, table, measured, quick=quick)
+    if "reads" in chosen:
+        await reads.measure(scratch, table, quick=quick)
     if "volume" in chosen:
         await volume.measure(scratch, table, quick=quick)
     if "absence" in chosen:
