@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
@@ -12,6 +12,7 @@ from aiohttp import web
 from node.errors import NotAllowed
 from node.federation import links
 from node.model import Draft, Preferences, ProfileField, Visibility
+from node.printing import field_words
 from tests.stories.test_following import befriend
 from tests.support.homes import Home, eventually
 from tests.support.stranger import Place, Stranger
@@ -279,3 +280,12 @@ def test_a_hostile_page_costs_little(part: str) -> None:
     before = time.process_time()
     assert links.points_back(page, "https://evil.example/", [ME]) is False
     assert time.process_time() - before < 5
+
+
+def test_only_the_node_draws_check_marks() -> None:
+    """What somebody writes into a field cannot look like the mark that says that a page links back."""
+    seen = datetime(2026, 5, 1, tzinfo=UTC)
+    false = field_words(ProfileField("Site ✓", "bank.example ✅"), "bank.example ✅ ✔️")
+    assert false == "Site: bank.example"
+    true = field_words(ProfileField("Site", "x", seen), "https://ada.example")
+    assert true == "Site: https://ada.example  ✓ links back, seen 2026-05-01"
