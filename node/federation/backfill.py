@@ -26,7 +26,7 @@ from node.federation.synchronise import Synchroniser
 from node.ids import Ids, Snowflake
 from node.model import Clock, Iri, Profile, Tell, host_of, origin_of
 from node.observe import count
-from node.storage import absences, chores, cursors, relations, threads
+from node.storage import absences, chores, cursors, notes, relations, threads
 from node.storage.absences import Absence
 from node.storage.chores import Chore
 from node.storage.cursors import Cursor
@@ -46,6 +46,9 @@ RECENT_PAGES = 5
 FETCHES = 1_000
 RECENT_FETCHES = 60
 """Posts that are fetched one by one for one outbox: those it only names, and those it boosts."""
+
+DOUBTS = 20
+"""Posts that are missing from one outbox and are asked for one by one, whether they were deleted meanwhile."""
 
 HELD_BYTES = 4 << 20
 """Bytes of pages kept of one outbox while it is walked; the others are asked for a second time."""
@@ -347,7 +350,7 @@ class Backfill:
     ) -> int:
         """Store what the pages hold, the oldest first, a page at a time. How many posts were new."""
         fetches = RECENT_FETCHES if back_to is None else FETCHES
-        stored = 0
+        stored, doubts = 0, DOUBTS
         beyond = most
         room: list[int] = []  # how many items of each page count, the newest page's first
         for step in steps:
@@ -365,9 +368,42 @@ class Backfill:
             if back_to is not None:
                 boosts = [one for one in boosts if one.at is None or one.at >= back_to]
                 wanted = {boost.object for boost in boosts}
-                found = [one for one in found if one.note.iri in wanted or _since(one.note.published, back_to)]
+                older = [one for one in found if one.note.iri not in wanted and not _since(one.note.published, back_to)]
+                found = [one for one in found if one not in older]
+                await self._correct(older)
+                doubts -= await self._look_for_deleted(actor, page, doubts)
             stored += await self._store_page(found[::-1], boosts[::-1], at_home=at_home, chore=chore, state=state)
         return stored
+
+    async def _correct(self, older: list[Found]) -> None:
+        """What was written before the absence may have been edited during it; what is not here is not wanted now."""
+        if any(one.note.updated is not None for one in older):
+            here = Here(self._ids, self._snowflake, await self._owner(), self._clock())
+            async with self._store.write() as tx:
+                await fetched.edits(tx, older, here)
+
+    async def _look_for_deleted(self, actor: Iri, page: Paged, most: int) -> int:
+        """Posts that are here, of the time that a page covers, and that it does not list: is each still there?
+
+        How many were asked for, at most `most`.
+        """
+        written = [at for at in map(walk.written_at, items(page)) if at is not None]
+        if most <= 0 or len(written) < 2 or origin_of(page.url) != origin_of(actor):
+            return 0
+        listed = {walk.id_in(item) for item in items(page)}
+        async with self._store.read() as tx:
+            known = await notes.open_between(tx, actor, min(written), max(written), limit=10 * DOUBTS)
+        doubtful = [iri for iri in known if iri not in listed][:most]
+        for iri in doubtful:
+            if not await self._gatherer.is_gone(iri):
+                continue
+            here = Here(self._ids, self._snowflake, await self._owner(), self._clock())
+            async with self._store.write() as tx:
+                post = await notes.get(tx, iri)
+                went = post is not None and await fetched.gone(tx, post, here)
+            if went and post is not None:
+                self._events.publish([Tell("delete", str(post.id))])
+        return len(doubtful)
 
     async def _complete(
         self, actor: Iri, entries: list[Found | Boost | Iri], fetches: int, *, boosts: bool

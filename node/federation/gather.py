@@ -98,6 +98,10 @@ class Gatherer:
         policy.owns(note, url)
         return Found(note, _judge(note.author, await self._authenticator.proof(item, note.author)), raw, url, note.type)
 
+    async def is_gone(self, iri: Iri) -> bool:
+        """Whether its origin says that a post is no more."""
+        return await self._originals.is_gone(iri)
+
     async def fetch(self, iri: Iri) -> tuple[Found, dict[str, JsonValue]]:
         """A post from its own origin, and its document. Raises Unreachable, Refused."""
         original = await self._originals.get(iri)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from node.errors import Reason, Refused
+from node.errors import Reason, Refused, Unreachable
 from node.federation import parse, policy
 from node.federation.actors import Actors
 from node.federation.authenticate import Authenticator
@@ -37,6 +37,16 @@ class Originals:
         self._fetcher = fetcher
         self._actors = actors
         self._authenticator = authenticator
+
+    async def is_gone(self, iri: Iri) -> bool:
+        """Whether its origin says that there is no such post (any more): 404, 410, or a Tombstone."""
+        try:
+            fetched = await self._fetcher.document(iri)
+        except Unreachable as error:
+            return error.status in (404, 410)
+        except Refused:
+            return False
+        return parse.type_of(fetched.document, ("Tombstone",)) == "Tombstone"
 
     async def get(self, iri: Iri) -> Original:
         """The post at `iri`; its own id may be another one of the same server. Raises Unreachable, Refused."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from keys.canonical import JsonValue
-from node.errors import CuicuiError, Refused
+from node.errors import CuicuiError, Refused, Unreachable
 from node.federation import parse, walk
 from node.federation.fetch import Paged
 from node.federation.gather import Gatherer, with_bytes
@@ -160,17 +160,30 @@ class Threads:
         if not tour.spend():
             return
         try:
-            top = await self._fetcher.document(root)
+            top, document = await self._gatherer.fetch(root)
         except CuicuiError as error:
             log.info("thread not readable", extra={"post": root, "why": error.message})
+            is_lost = isinstance(error, Unreachable) and error.status in (404, 410)
+            if is_lost or (isinstance(error, Refused) and await self._gatherer.is_gone(root)):
+                await self._lose(root)
             return
-        waiting = deque([(top.iri, top.document, True)])
+        await self._keep([top])  # it may have been edited since
+        waiting = deque([(top.note.iri, document, True)])
         while waiting and tour.left > 0:
             iri, document, first = waiting.popleft()
             found = await self._collection(document.get("replies"), iri, tour, counts=first)
             if first and isinstance(context := document.get("context"), str) and context.startswith("http"):
                 found += await self._collection(context, iri, tour, counts=False)
             waiting += [(one, inner, False) for one, inner in found]
+
+    async def _lose(self, iri: Iri) -> None:
+        """The post that is looked at is no more, and we did not hear of it."""
+        here = Here(self._ids, self._snowflake, await self._owner(), self._clock())
+        async with self._store.write() as tx:
+            post = await notes.get(tx, iri)
+            went = post is not None and await fetched.gone(tx, post, here)
+        if went and post is not None:
+            self._publish([Tell("delete", str(post.id))])
 
     async def _collection(
         self, named: JsonValue, by: Iri, tour: _Tour, *, counts: bool

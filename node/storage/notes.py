@@ -195,6 +195,29 @@ async def not_shown(tx: Tx, iris: Iterable[Iri]) -> list[Hidden]:
     return [one for one in found if not (one.for_owner and one.at_home)]
 
 
+async def updated_at(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, tuple[datetime, Iri]]:
+    """When the versions that are here were written, and by whom."""
+    rows = await tx.execute(
+        select(notes.c.iri, func.coalesce(notes.c.updated, notes.c.published).label("at"), actors.c.iri.label("author"))
+        .join(actors, actors.c.id == notes.c.author_id)
+        .where(notes.c.iri.in_(set(iris)))
+    )
+    return {Iri(row.iri): (when(row.at), Iri(row.author)) for row in rows}
+
+
+async def open_between(tx: Tx, author: Iri, oldest: datetime, newest: datetime, limit: int) -> list[Iri]:
+    """Somebody's open posts of that time that are here, newest first."""
+    rows = await tx.execute(
+        select(notes.c.iri)
+        .join(actors, actors.c.id == notes.c.author_id)
+        .where(actors.c.iri == author, ~notes.c.own, notes.c.visibility.in_(OPEN))
+        .where(notes.c.published >= ms(oldest), notes.c.published <= ms(newest))
+        .order_by(notes.c.id.desc())
+        .limit(limit)
+    )
+    return [Iri(iri) for iri in rows.scalars()]
+
+
 async def mark_for_owner(tx: Tx, identifier: int) -> None:
     """It turned out to be said to the owner."""
     await tx.execute(update(notes).where(notes.c.id == identifier).values(for_owner=True))

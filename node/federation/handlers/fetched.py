@@ -9,7 +9,8 @@ from datetime import datetime
 
 from node.federation import policy
 from node.federation.handlers.arrived import Here
-from node.model import Authorship, Iri, Note, ReactionKind, Visibility
+from node.federation.handlers.note import put_version
+from node.model import Authorship, Iri, Note, Post, ReactionKind, Visibility
 from node.observe import count
 from node.storage import activities, actors, chores, notes, reactions
 from node.storage.activities import Logged
@@ -53,6 +54,7 @@ async def store(tx: Tx, found: Sequence[Found], here: Here, *, at_home: bool, qu
     """
     by_note = {one.note.iri: one for one in reversed(found)}
     known = await notes.known(tx, {iri: one.note.author for iri, one in by_note.items()})
+    await edits(tx, [by_note[iri] for iri in known], here)
     fresh = [one for iri, one in by_note.items() if iri not in known][::-1]
     if not fresh:
         return []
@@ -99,6 +101,36 @@ async def store(tx: Tx, found: Sequence[Found], here: Here, *, at_home: bool, qu
     quoting = [note.note.iri for note in new if note.note.quote is not None and quotes]
     await chores.add_many(tx, chores.QUOTE, quoting, here.now, {})
     return [one.note.iri for one in kept]
+
+
+async def edits(tx: Tx, again: Sequence[Found], here: Here) -> None:
+    """What is here already may have been edited while we did not hear of it (federation.md §6: newer by `updated`)."""
+    claimed = {one.note.iri: one for one in again if one.note.updated is not None}
+    if not claimed:
+        return
+    known = await notes.updated_at(tx, claimed)
+    for iri, (before, author) in known.items():
+        one = claimed[iri]
+        if one.note.author != author or one.note.updated is None or one.note.updated <= before:
+            continue
+        post = await notes.get(tx, iri)
+        if post is not None and not post.own:
+            await activities.record_many(tx, [_logged(one, here)])
+            await put_version(tx, post, one.note, one.authorship, evidence_id(one), here)
+            count("fetched.edited")
+
+
+async def gone(tx: Tx, post: Post, here: Here) -> bool:
+    """Its origin says that a post is no more: it goes, as by a Delete. Not what only some may read: that is hidden
+    from us as from anybody. True if it went."""
+    if post.own or not post.visibility.is_open:
+        return False
+    tombstone = notes.Tombstone(post.note.iri, post.note.author, post.note.type, here.now, public=True)
+    went = await notes.bury(tx, tombstone)
+    if went:
+        await activities.forget_content(tx, post.note.iri, by=post.note.author, but=Iri(""))
+        count("fetched.gone")
+    return went
 
 
 def _logged(one: Found, here: Here) -> Logged:

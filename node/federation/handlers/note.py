@@ -148,16 +148,22 @@ async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list
             told += await _refresh(tx, post, note, here)
             continue
         await log(tx, [item], [note.iri])
-        await revisions.keep(tx, post.id)
-        await notes.edit(tx, post.id, note, _verdict(item), activity=item.activity.id)
-        await _home_anew(tx, post, note, here)
-        if note.poll is None or not note.poll.asks_the_same(post.note.poll):
-            await polls.forget(tx, note.iri)
-        await _quote_anew(tx, post, note, here)
-        told.append(Tell("edit", str(post.id)))
-        told += await _tell_of_edit(tx, post, here)
+        told += await put_version(tx, post, note, _verdict(item), item.activity.id, here)
         told += await onward.on(tx, [(item, post.note)], here)
     return told
+
+
+async def put_version(
+    tx: Tx, post: Post, note: Note, authorship: Authorship, evidence: Iri, here: Here
+) -> list[Effect]:
+    """A newer version of a post takes the place of the one that is here, which stays to be read."""
+    await revisions.keep(tx, post.id)
+    await notes.edit(tx, post.id, note, authorship, activity=evidence)
+    await _home_anew(tx, post, note, here)
+    if note.poll is None or not note.poll.asks_the_same(post.note.poll):
+        await polls.forget(tx, note.iri)
+    await _quote_anew(tx, post, note, here)
+    return [Tell("edit", str(post.id)), *await _tell_of_edit(tx, post, here)]
 
 
 async def _home_anew(tx: Tx, post: Post, note: Note, here: Here) -> None:
