@@ -88,8 +88,6 @@ class Owner(Befriending, Account):
         targets, unknown = await self._mentioned(draft.text)
         rendered = text.render(draft.text, mentions=targets, tag_url=self._ids.tag)
         mentions = _told(rendered.mentions, parent)
-        if draft.visibility is Visibility.DIRECT and not mentions:
-            raise NotAllowed("a direct post needs somebody to go to", hint="mention them: @name@host")
         now = self._clock()
         poll = asked(draft.poll, now) if draft.poll is not None else None
         if poll is not None and draft.media:

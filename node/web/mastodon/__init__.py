@@ -6,7 +6,22 @@ a row is, `dispatch.py` how a request finds it, `entities.py` how our types look
 
 from __future__ import annotations
 
-from node.web.mastodon import accounts, acts, instance, media, notifications, oauth, push, statuses, timelines, writing
+from node.web.mastodon import (
+    accounts,
+    acts,
+    instance,
+    media,
+    notifications,
+    oauth,
+    odds,
+    push,
+    relationships,
+    search,
+    statuses,
+    streaming,
+    timelines,
+    writing,
+)
 from node.web.mastodon.dispatch import Api
 from node.web.mastodon.rooms import Rooms
 from node.web.mastodon.route import Route, Table
@@ -17,6 +32,9 @@ ROUTES: tuple[Route, ...] = (
     *oauth.ROUTES,
     *instance.ROUTES,
     *accounts.ROUTES,
+    *relationships.ROUTES,
+    *search.ROUTES,
+    *odds.ROUTES,
     *statuses.ROUTES,
     *writing.ROUTES,
     *acts.ROUTES,
@@ -24,6 +42,7 @@ ROUTES: tuple[Route, ...] = (
     *timelines.ROUTES,
     *notifications.ROUTES,
     *push.ROUTES,
+    *streaming.ROUTES,
 )
 
 
