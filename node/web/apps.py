@@ -66,7 +66,13 @@ class Apps:
 
         return handler
 
+    async def close(self, app: web.Application) -> None:
+        """The node stops: streams end, which nobody would wait for."""
+        if self._api is not None:
+            await self._api.streams.close()
+
     def mount(self, app: web.Application) -> None:
+        app.on_shutdown.append(self.close)
         for method, path, name in PAGES:  # first: the API would take /oauth/authorize too
             app.router.add_route(method, path, self._page(name))
         for path in API:

@@ -19,6 +19,7 @@ from node.web.mastodon import (
     search,
     statuses,
     streaming,
+    streaming,
     timelines,
     writing,
 )
@@ -42,6 +43,7 @@ ROUTES: tuple[Route, ...] = (
     *timelines.ROUTES,
     *notifications.ROUTES,
     *push.ROUTES,
+    *streaming.ROUTES,
     *streaming.ROUTES,
 )
 

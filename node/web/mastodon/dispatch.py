@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -16,13 +17,14 @@ from node.errors import CuicuiError
 from node.model import Tell
 from node.storage import tokens
 from node.storage.tokens import Token
-from node.web.mastodon import forms
+from node.web.mastodon import forms, gather, notifications
 from node.web.mastodon.call import Call
 from node.web.mastodon.errors import ApiError, Forbidden, TooMany, Unauthorized
 from node.web.mastodon.reply import reply
 from node.web.mastodon.rooms import Rooms
 from node.web.mastodon.route import ANY_TOKEN, ANYONE, Route, Table, allows
 from node.web.middleware import failure_of
+from node.web.streaming import Streams
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -55,6 +57,14 @@ class Api:
         self._counts: dict[str, tuple[int, int]] = {}
         self._on_revoked: list[Callable[[set[str]], None]] = []
         self._used: dict[str, None] = {}
+        self.streams = Streams(
+            rooms.store,
+            rooms.events,
+            rooms.clock,
+            render_status=partial(gather.rendered, rooms),
+            render_notification=partial(notifications.rendered, rooms),
+        )
+        self.on_revoked(self.streams.revoked)
         rooms.events.subscribe(self._hear)
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────
@@ -104,6 +114,8 @@ class Api:
         if route.scope == ANYONE:
             return None
         token = await self.bearer(request)
+        if token is None and route.in_url and (value := _in_url(request)):
+            token = await self.token(value)
         if token is None:
             if route.anonymous:
                 return None
@@ -177,6 +189,12 @@ class Api:
             "X-RateLimit-Remaining": str(allowed - count),
             "X-RateLimit-Reset": _iso((span + 1) * SPAN),
         }
+
+
+def _in_url(request: web.Request) -> str:
+    """A token where a browser's stream can put one: in the query, or as the WebSocket's subprotocol."""
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")[0].strip()
+    return request.query.get("access_token") or offered
 
 
 def _iso(seconds: int) -> str:
