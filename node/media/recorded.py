@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import NotAllowed
-from node.media import sounds
+from node.media import iso, matroska, ogg, sounds
 from node.media.headers import MAX_PIXELS, MAX_SIDE, damaged
-from node.media.sniff import FLAC, MP3, WAV, Format
+from node.media.sniff import FLAC, M4A, MOV, MP3, MP4, OGG, WAV, WEBM, Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,28 @@ def _flac(data: mmap.mmap) -> tuple[About, int]:
     return About(duration=duration), size
 
 
-_CLEANERS: dict[Format, Cleaner] = {MP3: _mp3, WAV: _wav, FLAC: _flac}
+def _ogg(data: mmap.mmap) -> tuple[About, int]:
+    return About(duration=ogg.clean(data)), len(data)
+
+
+def _iso(data: mmap.mmap) -> tuple[About, int]:
+    return About(*iso.clean(data)), len(data)
+
+
+def _webm(data: mmap.mmap) -> tuple[About, int]:
+    return About(*matroska.clean(data)), len(data)
+
+
+_CLEANERS: dict[Format, Cleaner] = {
+    MP3: _mp3,
+    WAV: _wav,
+    FLAC: _flac,
+    OGG: _ogg,
+    MP4: _iso,
+    MOV: _iso,
+    M4A: _iso,
+    WEBM: _webm,
+}
 
 
 def clean(path: Path, found: Format) -> About:

@@ -66,7 +66,7 @@ def sniff(head: bytes) -> Format | None:
         return FLAC
     if head.startswith(b"OggS"):
         first = head[28:40]  # the first packet says which codec it is
-        return OGG if first.startswith((b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")) else None
+        return OGG if first.startswith((b"\x01vorbis", b"OpusHead")) else None
     if head.startswith(b"ID3") or _is_frame(head):
         return MP3
     return None
