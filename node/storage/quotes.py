@@ -117,11 +117,17 @@ async def withdrawn(tx: Tx, stamp: Iri, by: Iri) -> list[int]:
 
 
 async def shown(tx: Tx, quoting: Iterable[Post]) -> dict[Iri, Post]:
-    """The posts that these quote by their authors' leave, and that anybody may read; by their ids."""
-    wanted = {
-        post.note.quote for post in quoting if post.note.quote is not None and post.quote_state is QuoteState.ACCEPTED
+    """What each of these posts quotes by its author's leave, if anybody may read it; by the id of the post that quotes.
+
+    Not by the id of what is quoted: another post that quotes the same may not.
+    """
+    allowed = {
+        post.note.iri: post.note.quote
+        for post in quoting
+        if post.note.quote is not None and post.quote_state is QuoteState.ACCEPTED
     }
-    if not wanted:
+    if not allowed:
         return {}
-    rows = await tx.execute(posts().where(notes.c.iri.in_(wanted), notes.c.visibility.in_(OPEN)))
-    return {Iri(row.iri): to_post(row) for row in rows}
+    rows = await tx.execute(posts().where(notes.c.iri.in_(set(allowed.values())), notes.c.visibility.in_(OPEN)))
+    found = {Iri(row.iri): to_post(row) for row in rows}
+    return {iri: found[quoted] for iri, quoted in allowed.items() if quoted in found}

@@ -21,7 +21,7 @@ from node.errors import NotFound
 from node.ids import Ids
 from node.model import Clock, Post, Profile, ProfileField
 from node.negotiation import Form, choose
-from node.storage import actors, notes, reactions, relations, timelines
+from node.storage import actors, notes, quotes, reactions, relations, timelines
 from node.storage.dialect import Tx
 from node.storage.store import Store
 from node.web import words
@@ -160,18 +160,19 @@ class Pages:
             parent = await parent_of(tx, post, self._ids)
             below = await timelines.thread(tx, post.note.iri)
             counts = (await reactions.counts(tx, [post.note.iri]))[post.note.iri]
+            quoted = await quotes.shown(tx, [post, *below])
         named = {reply.note.iri: Parent(words.name_of(reply.author), f"#post-{reply.id}", "") for reply in below}
         owner = await self._profile()
         return self._page(
             "status.html",
             name=_name(owner),
-            shown=show(post, self._ids, now, parent),
+            shown=show(post, self._ids, now, parent, quoted),
             edited=words.moment(post.note.updated, now) if post.note.updated else None,
             seen=words.counted(replace(counts, replies=0)),
             headline=summary(post, 70),
             description=summary(post, 200),
             replies=[
-                show(reply, self._ids, now, named.get(reply.note.in_reply_to) if reply.note.in_reply_to else None)
+                show(reply, self._ids, now, named.get(reply.note.in_reply_to or reply.note.iri), quoted)
                 for reply in below
             ],
         )
@@ -249,7 +250,8 @@ class Pages:
 
     async def _show(self, tx: Tx, posts: list[Post]) -> list[Shown]:
         now = self._clock()
-        return [show(post, self._ids, now, await parent_of(tx, post, self._ids)) for post in posts]
+        quoted = await quotes.shown(tx, posts)
+        return [show(post, self._ids, now, await parent_of(tx, post, self._ids), quoted) for post in posts]
 
     async def _key_since(self, tx: Tx, owner: Profile) -> words.Moment:
         known = await actors.keys_of(tx, self._ids.actor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from markupsafe import Markup
 
 from node import text
 from node.ids import Ids
-from node.model import Iri, Post
+from node.model import Iri, Poll, Post
 from node.storage import notes
 from node.storage.dialect import Tx
 from node.web import words
@@ -48,9 +49,32 @@ class Shown:
     rel: str
     said: words.Said
     parent: Parent | None = None
+    asked: Asked | None = None
+    quoted: Quoted | None = None
 
 
-def show(post: Post, ids: Ids, now: datetime, parent: Parent | None = None) -> Shown:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A poll: its choices with their counts and shares in percent, and what stands below them."""
+
+    choices: tuple[tuple[str, int, int], ...]
+    below: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """What a post quotes, by its author's leave."""
+
+    name: str
+    html: Markup
+    warning: str
+    link: str
+    rel: str
+
+
+def show(
+    post: Post, ids: Ids, now: datetime, parent: Parent | None = None, quoted: Mapping[Iri, Post] | None = None
+) -> Shown:
     note = post.note
     # Sanitised when it came in, and again on its way out: a mistake at one door is not a hole.
     clean = text.sanitise(note.content)
@@ -68,6 +92,32 @@ def show(post: Post, ids: Ids, now: datetime, parent: Parent | None = None) -> S
         rel="author" if post.own else _REMOTE,
         said=words.verdict(post, now),
         parent=parent,
+        asked=_asked(note.poll, now),
+        quoted=_quoted((quoted or {}).get(note.iri), ids),
+    )
+
+
+def _asked(poll: Poll | None, now: datetime) -> Asked | None:
+    if poll is None:
+        return None
+    total = max((poll.voters or 0) if poll.multiple else poll.votes, 1)
+    choices = tuple((choice.name, choice.votes, min(100 * choice.votes // total, 100)) for choice in poll.choices)
+    people = poll.voters if poll.voters is not None else poll.votes
+    said = [f"{people} voted", "more than one choice may be made"] if poll.multiple else [f"{people} voted"]
+    if poll.ends is not None:
+        said.append(f"{'ended' if poll.is_over(now) else 'ends'} {words.moment(poll.ends, now).full}")
+    return Asked(choices, " · ".join(said))
+
+
+def _quoted(post: Post | None, ids: Ids) -> Quoted | None:
+    if post is None:
+        return None
+    return Quoted(
+        name=words.name_of(post.author) if post.own else words.handle_of(post.author),
+        html=Markup(text.sanitise(post.note.content)),  # noqa: S704 - what sanitise() gives is what may be shown
+        warning=post.note.summary,
+        link=ids.note_page(post.id) if post.own else _web(post.note.url, post.note.iri),
+        rel="" if post.own else _REMOTE,
     )
 
 

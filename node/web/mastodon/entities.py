@@ -75,6 +75,7 @@ class Beside:
     chosen: Mapping[Iri, tuple[int, ...]] = field(default_factory=dict)
     """What the owner voted in polls."""
     quoted: Mapping[Iri, Post] = field(default_factory=dict)
+    """What each of the posts quotes by leave, by the id of the post that quotes."""
     pictures: Mapping[str, str] = field(default_factory=dict)
     previews: Mapping[str, str] = field(default_factory=dict)
     media: Mapping[str, int] = field(default_factory=dict)
@@ -211,9 +212,7 @@ class Aside:
 def aside(post: Post, beside: Beside, filtered: tuple[Json, ...] = (), *, quotes: bool = True) -> Aside:
     """What one post of an answer needs of what was gathered for all."""
     note = post.note
-    quoted = (
-        beside.quoted.get(note.quote) if quotes and note.quote and post.quote_state is QuoteState.ACCEPTED else None
-    )
+    quoted = beside.quoted.get(note.iri) if quotes and post.quote_state is QuoteState.ACCEPTED else None
     return Aside(
         account=account(post.author, beside),
         counts=beside.counts.get(note.iri, Counts()),
