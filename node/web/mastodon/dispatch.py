@@ -20,6 +20,7 @@ from node.storage.tokens import Token
 from node.web.mastodon import forms, gather, notifications
 from node.web.mastodon.call import Call
 from node.web.mastodon.errors import ApiError, Forbidden, TooMany, Unauthorized
+from node.web.mastodon.kept import Kept
 from node.web.mastodon.reply import reply
 from node.web.mastodon.rooms import Rooms
 from node.web.mastodon.route import ANY_TOKEN, ANYONE, Route, Table, allows
@@ -57,6 +58,7 @@ class Api:
         self._counts: dict[str, tuple[int, int]] = {}
         self._on_revoked: list[Callable[[set[str]], None]] = []
         self._used: dict[str, None] = {}
+        self._kept = Kept(rooms.store, rooms.clock)
         self.streams = Streams(
             rooms.store,
             rooms.events,
@@ -99,6 +101,16 @@ class Api:
             return reply({"error": "Method not allowed"}, status=405, headers={"Allow": allow})
         token = await self._token_for(route, request)
         counted.update(self._count(request, token))
+        if route.kept and request.method == "GET":
+            is_owner = token is not None and token.is_owner
+            return await self._kept.get_or_make(
+                (is_owner, request.raw_path), lambda: self._call(route, request, named, token)
+            )
+        return await self._call(route, request, named, token)
+
+    async def _call(
+        self, route: Route, request: web.Request, named: dict[str, str], token: Token | None
+    ) -> web.StreamResponse:
         params = await forms.read(request, files=route.files)
         try:
             return await route.handler(Call(self, request, named, params, token))
@@ -168,6 +180,7 @@ class Api:
     def _hear(self, tell: Tell) -> None:
         if tell.kind == "foreign":  # another process wrote: it may have revoked some
             self.forget_tokens(set())
+            self._kept.clear()
 
     # ── how often ────────────────────────────────────────────────────────────────────────────
 
