@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from keys import PublicIdentity, PublicTransport
+from node.model.notes import Emoji
 from node.model.values import Iri, KeyKind, KeyState, Trust, host_of
 
 
@@ -108,6 +109,8 @@ class Actor:
     """`name@domain` as the actor claims it (FEP-2c59); believed only once that domain confirms it."""
     implements: tuple[str, ...] = ()
     """hrefs of FEP-844e: what the server says it can do, e.g. RFC 9421."""
+    emojis: tuple[Emoji, ...] = ()
+    """Of its name, bio and fields."""
     resembles: Resembled | None = None
     """Found here when the account was met, never taken from its document."""
 

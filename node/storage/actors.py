@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Join, Select, bindparam, exists, func, select, update
 
 from keys import PublicIdentity, PublicTransport
-from node.model import Actor, ActorKey, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
+from node.model import Actor, ActorKey, Emoji, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
 from node.storage.blocks import is_hidden
 from node.storage.dialect import Tx, insert, ms, ms_or_none, upsert, when, when_or_none
 from node.storage.schema import actors, follows, keys
@@ -72,6 +72,7 @@ def to_actor(row: Any) -> Actor:
         moved_to=_iri(row.moved_to),
         webfinger=row.webfinger,
         implements=tuple(row.implements),
+        emojis=tuple(Emoji(shortcode, url) for shortcode, url in row.emojis or ()),
         resembles=_resembled(row),
     )
 
@@ -169,6 +170,7 @@ async def put(
         "moved_to": actor.moved_to,
         "webfinger": confirmed.lower() if confirmed else None,
         "implements": list(actor.implements),
+        "emojis": [[emoji.shortcode, emoji.url] for emoji in actor.emojis] or None,
         "document": document,
         "fetched_at": ms(at),
         "gone_at": None,

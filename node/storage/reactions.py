@@ -30,6 +30,8 @@ class Reaction:
     content: str
     activity: Iri
     at: datetime
+    url: str | None = None
+    """The picture of a custom emoji."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ async def add_many(tx: Tx, new: Sequence[Reaction]) -> None:
                 "content": item.content,
                 "activity": item.activity,
                 "at": ms(item.at),
+                "url": item.url,
             }
             for item in new
         ],
@@ -149,7 +152,14 @@ async def by(tx: Tx, note: Iri, actor: Iri, kinds: Sequence[ReactionKind]) -> li
     )
     return [
         Reaction(
-            row.id, Iri(row.note), Iri(row.actor), ReactionKind(row.kind), row.content, Iri(row.activity), when(row.at)
+            row.id,
+            Iri(row.note),
+            Iri(row.actor),
+            ReactionKind(row.kind),
+            row.content,
+            Iri(row.activity),
+            when(row.at),
+            row.url,
         )
         for row in rows
     ]

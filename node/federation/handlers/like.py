@@ -45,6 +45,7 @@ async def like(tx: Tx, arrived: Sequence[Arrived[Like]], here: Here) -> list[Eff
                 content=given.content,
                 activity=given.id,
                 at=item.received_at,
+                url=given.url,
             )
         )
     await log(tx, kept, [item.activity.object for item in kept])

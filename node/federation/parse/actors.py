@@ -8,6 +8,7 @@ from keys import PublicIdentity, PublicTransport
 from keys.errors import BadKey
 from node import lookalike, text
 from node.errors import Malformed, Reason, Refused
+from node.federation.parse.notes import emojis
 from node.federation.parse.values import (
     ACTOR_TYPES,
     MAX_ALIASES,
@@ -89,6 +90,7 @@ def actor(document: Document) -> Actor:
         moved_to=first_iri(document.get("movedTo")),
         webfinger=webfinger if isinstance(webfinger, str) and WEBFINGER.fullmatch(webfinger) else None,
         implements=_implements(document.get("generator")),
+        emojis=emojis(document.get("tag")),
     )
 
 
