@@ -17,6 +17,7 @@ from node.errors import CuicuiError, Refused, Unreachable
 from node.events import Events
 from node.federation import parse, walk
 from node.federation.actors import Actors
+from node.federation.corrections import DOUBTS, Corrections
 from node.federation.fetch import Paged
 from node.federation.gather import Gatherer, items
 from node.federation.handlers import Here, fetched
@@ -26,7 +27,7 @@ from node.federation.synchronise import Synchroniser
 from node.ids import Ids, Snowflake
 from node.model import Clock, Iri, Profile, Tell, host_of, origin_of
 from node.observe import count
-from node.storage import absences, chores, cursors, notes, relations, threads
+from node.storage import absences, chores, cursors, relations, threads
 from node.storage.absences import Absence
 from node.storage.chores import Chore
 from node.storage.cursors import Cursor
@@ -46,9 +47,6 @@ RECENT_PAGES = 5
 FETCHES = 1_000
 RECENT_FETCHES = 60
 """Posts that are fetched one by one for one outbox: those it only names, and those it boosts."""
-
-DOUBTS = 20
-"""Posts that are missing from one outbox and are asked for one by one, whether they were deleted meanwhile."""
 
 HELD_BYTES = 4 << 20
 """Bytes of pages kept of one outbox while it is walked; the others are asked for a second time."""
@@ -105,6 +103,7 @@ class Backfill:
         self._gatherer = gatherer
         self._events = events
         self._synchroniser = synchroniser
+        self._corrections = Corrections(store, gatherer, events, ids=ids, snowflake=snowflake, clock=clock, owner=owner)
         self._ids = ids
         self._snowflake = snowflake
         self._clock = clock
@@ -370,40 +369,10 @@ class Backfill:
                 wanted = {boost.object for boost in boosts}
                 older = [one for one in found if one.note.iri not in wanted and not _since(one.note.published, back_to)]
                 found = [one for one in found if one not in older]
-                await self._correct(older)
-                doubts -= await self._look_for_deleted(actor, page, doubts)
+                await self._corrections.edits(older)
+                doubts -= await self._corrections.deletions(actor, page, doubts)
             stored += await self._store_page(found[::-1], boosts[::-1], at_home=at_home, chore=chore, state=state)
         return stored
-
-    async def _correct(self, older: list[Found]) -> None:
-        """What was written before the absence may have been edited during it; what is not here is not wanted now."""
-        if any(one.note.updated is not None for one in older):
-            here = Here(self._ids, self._snowflake, await self._owner(), self._clock())
-            async with self._store.write() as tx:
-                await fetched.edits(tx, older, here)
-
-    async def _look_for_deleted(self, actor: Iri, page: Paged, most: int) -> int:
-        """Posts that are here, of the time that a page covers, and that it does not list: is each still there?
-
-        How many were asked for, at most `most`.
-        """
-        written = [at for at in map(walk.written_at, items(page)) if at is not None]
-        if most <= 0 or len(written) < 2 or origin_of(page.url) != origin_of(actor):
-            return 0
-        listed = {walk.id_in(item) for item in items(page)}
-        async with self._store.read() as tx:
-            known = await notes.open_between(tx, actor, min(written), max(written), limit=10 * DOUBTS)
-        doubtful = [iri for iri in known if iri not in listed][:most]
-        for iri in doubtful:
-            if not await self._gatherer.is_gone(iri):
-                continue
-            here = Here(self._ids, self._snowflake, await self._owner(), self._clock())
-            async with self._store.write() as tx:
-                post = await notes.get(tx, iri)
-                went = post is not None and await fetched.gone(tx, post, here)
-            if went and post is not None:
-                self._events.publish([Tell("delete", str(post.id))])
-        return len(doubtful)
 
     async def _complete(
         self, actor: Iri, entries: list[Found | Boost | Iri], fetches: int, *, boosts: bool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import random
 from collections import deque
@@ -13,15 +12,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from node.errors import CuicuiError, StoreError, Unreachable
-from node.federation import httpsig, synchronise
+from node.federation import httpsig
 from node.federation.client import Client
+from node.federation.compared import Compared
 from node.federation.httpsig import Dialect, Memory, Signer
 from node.federation.schedule import PROBE_EVERY, Failures, Fate, fate_of, next_attempt, retry_after, wished
 from node.ids import Ids
 from node.keyring import OwnKeys
-from node.model import PUBLIC, Clock, Iri, KeyKind, Tell, host_of
+from node.model import Clock, Iri, KeyKind, Tell, host_of
 from node.observe import count
-from node.storage import hosts, queue, relations
+from node.storage import hosts, queue
 from node.storage.dialect import Tx
 from node.storage.hosts import Host
 from node.storage.queue import Job, Retry
@@ -111,8 +111,7 @@ class Delivery:
         self._offered: deque[Job] = deque()
         self._held: set[int] = set()
         self._digests: dict[Iri, str] = {}
-        self._for_followers: dict[Iri, bool] = {}
-        self._compared: dict[int, dict[str, str]] = {}
+        self._compared = Compared(store, ids)
         self._running = 0
         self._slow = 0
         self._settled = _Settled()
@@ -259,7 +258,10 @@ class Delivery:
         orders = [(job, *self._choose(lane, job)) for lane, job in batch]
         now = self._clock()
         try:
-            await self._compare_followers([job for _, job in batch])
+            await self._compared.look([job for _, job in batch])
+        except StoreError as error:  # the header is a courtesy: what is owed goes out without it
+            log.warning("followers not compared", extra={"why": error.message})
+        try:
             signed = await asyncio.get_running_loop().run_in_executor(
                 self._threads, lambda: [self._sign(job, dialect, kind, now) for job, dialect, kind in orders]
             )
@@ -271,29 +273,6 @@ class Delivery:
             return
         for (lane, job), (_, dialect, kind), headers in zip(batch, orders, signed, strict=True):
             self._spawn(self._attempt(lane, job, dialect, kind, headers))
-
-    async def _compare_followers(self, jobs: Sequence[Job]) -> None:
-        """What is for followers alone says which of them we believe to live there (FEP-8fcf)."""
-        wanted = [job for job in jobs if self._is_for_followers(job)]
-        if not wanted:
-            return
-        async with self._store.read() as tx:
-            living = await relations.followers_at(tx, {job.origin for job in wanted})
-        ids = self._ids
-        for job in wanted:
-            there = synchronise.digest(living[job.origin])
-            value = synchronise.written(ids.followers, ids.followers_synchronization, there)
-            self._compared[job.id] = {synchronise.HEADER: value}
-
-    def _is_for_followers(self, job: Job) -> bool:
-        known = self._for_followers.get(job.activity)
-        if known is None:
-            if len(self._for_followers) > 64:
-                self._for_followers.clear()
-            readers = _readers(job.body) if job.actor == self._ids.actor else set()
-            known = self._ids.followers in readers and PUBLIC not in readers
-            self._for_followers[job.activity] = known
-        return known
 
     def _choose(self, lane: _Lane, job: Job) -> tuple[Dialect, KeyKind]:
         dialect, kind = httpsig.choose(_memory(lane.host), (), False, self._clock())
@@ -318,7 +297,7 @@ class Delivery:
             now=now,
             content_type=CONTENT_TYPE,
             digest=digest,
-            more=self._compared.get(job.id),
+            more=self._compared.headers(job),
         )
 
     async def _attempt(self, lane: _Lane, job: Job, dialect: Dialect, kind: KeyKind, headers: dict[str, str]) -> None:
@@ -379,7 +358,7 @@ class Delivery:
     def _finish(self, lane: _Lane, job: Job, fate: Fate, error: str, wish: float | None = None) -> None:
         now = self._clock()
         self._held.discard(job.id)
-        self._compared.pop(job.id, None)
+        self._compared.forget(job)
         count(fate.value)
         level = logging.DEBUG if fate is Fate.DONE else logging.INFO
         if log.isEnabledFor(level):
@@ -510,12 +489,6 @@ class Delivery:
         except CuicuiError as error:
             log.error("could not settle", extra={"why": error.message})
         self._threads.shutdown(wait=True)
-
-
-def _readers(body: bytes) -> set[str]:
-    """Whom an activity is addressed to, as far as it is written as ours are: in lists."""
-    document = json.loads(body)
-    return {iri for name in ("to", "cc") for iri in document.get(name, ()) if isinstance(iri, str)}
 
 
 def _chance() -> float:

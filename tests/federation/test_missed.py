@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from node.errors import NotFound
-from node.federation.backfill import DOUBTS
+from node.federation.corrections import DOUBTS
 from node.model import Verdict
 from tests.stories.test_a_week_offline import caught_up, idle
 from tests.support.clock import FakeClock
