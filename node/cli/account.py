@@ -20,6 +20,8 @@ else:
 @cli.command(short_help="See or change what others see of you.")
 @click.option("--name", metavar="TEXT", help="Display name.")
 @click.option("--bio", metavar="TEXT", help="A few words about you; plain text.")
+@click.option("--avatar", metavar="FILE", help="A picture of you, or empty for none.")
+@click.option("--header", metavar="FILE", help="The picture above your profile, or empty for none.")
 @click.option("--approve-followers/--open", "approves", default=None, help="Whether followers wait for your yes.")
 @click.option(
     "--field",

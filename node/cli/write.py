@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 else:
     commands = when_used("node.commands.write")
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
 
 @cli.command(short_help="Publish a status.")
 @click.argument("words", nargs=-1, metavar="[TEXT]...")
@@ -32,6 +34,8 @@ else:
 @click.option(
     "--expires", default="1d", show_default=True, metavar="TIME", help="How long the poll lasts: 30m, 12h, 7d."
 )
+@click.option("--image", "images", multiple=True, type=_FILE, help="A picture, up to four times; or a video or sound.")
+@click.option("--alt", "alts", multiple=True, metavar="TEXT", help="What is to be seen there; for each file in turn.")
 @click.option("--quote", metavar="ID|URL", help="Quote a post; its author is asked for leave.")
 @json_option
 @node_options
@@ -47,6 +51,8 @@ def post(
     multiple: bool,
     expires: str,
     quote: str | None,
+    images: tuple[Path, ...],
+    alts: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Publish a status of up to 140 characters. Without TEXT, or with -, it is read from standard input.
@@ -56,12 +62,16 @@ def post(
       cuicui post "Good morning @bob@example.org"
       date | cuicui post --visibility unlisted
       cuicui post "Tea?" --option Yes --option No --expires 2h
+      cuicui post "Look" --image cat.jpg --alt "A cat, asleep on a book"
     """
-    text = _text(words)
+    if len(alts) > len(images):
+        raise click.UsageError("there are more descriptions than files")
+    text = "" if images and not words else _text(words)
+    files = [(file, alts[number] if number < len(alts) else "") for number, file in enumerate(images)]
     if multiple and not options:
         raise click.UsageError("--multiple is about a poll: give its choices with --option")
     poll = commands.Asked(options, multiple, expires) if options else None
-    asked = (text, reply_to, visibility, warning, language, poll, quote)
+    asked = (text, reply_to, visibility, warning, language, poll, quote, files)
     go(commands.post(data, passphrase_file, *asked, as_json=as_json))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node import printing as show_
+from node.app import Node
 from node.errors import NotAllowed
 from node.model import Preferences, Visibility
 from node.opening import opened
@@ -19,6 +20,8 @@ class Changes:
 
     name: str | None = None
     bio: str | None = None
+    avatar: str | None = None
+    header: str | None = None
     approves: bool | None = None
     fields: Sequence[tuple[str, str]] | None = None
     bot: bool | None = None
@@ -36,6 +39,8 @@ async def profile(data: Path, passphrase_file: Path | None, change: Changes, *, 
             await node.owner.change_profile(
                 name=change.name,
                 summary=change.bio,
+                avatar=await _face(node, "avatar", change.avatar),
+                header=await _face(node, "header", change.header),
                 approves_followers=change.approves,
                 fields=change.fields,
                 bot=change.bot,
@@ -50,6 +55,9 @@ async def profile(data: Path, passphrase_file: Path | None, change: Changes, *, 
         out(f"handle     @{node.ids.acct}")
         out(f"name       {owner.name}")
         out(f"bio        {owner.summary}")
+        for kind, file in (("avatar", owner.avatar), ("header", owner.header)):
+            if file is not None:
+                out(f"{kind}     {node.ids.media(file)}")
         out(f"followers  {'wait for your yes' if owner.approves_followers else 'are let in at once'}")
         for field in owner.fields:
             out(f"field      {show_.field_words(field, field.value)}")
@@ -65,6 +73,11 @@ async def profile(data: Path, passphrase_file: Path | None, change: Changes, *, 
             out(f"posts      {', '.join(_habits(owner.preferences))}")
         for other in owner.also_known_as:
             out(f"alias      {other}")
+
+
+async def _face(node: Node, purpose: str, file: str | None) -> str | None:
+    """The name of an uploaded picture; "" takes away the one there is."""
+    return (await node.media.upload_file(Path(file), purpose=purpose)).file if file else file
 
 
 def _preferences(before: Preferences, change: Changes) -> Preferences | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ async def post(
     language: str | None,
     poll: Asked | None = None,
     quote: str | None = None,
+    files: Sequence[tuple[Path, str]] = (),
     *,
     as_json: bool,
 ) -> None:
@@ -43,6 +45,7 @@ async def post(
         parent = await find(node, reply_to) if reply_to is not None else None
         # An answer to what few may read is not for everybody unless its author says so.
         default = parent.visibility if parent is not None else (await node.owner.profile()).preferences.visibility
+        uploaded = [await node.media.upload_file(file, alt=alt) for file, alt in files]
         draft = Draft(
             words,
             visibility=Visibility(visibility) if visibility else default,
@@ -51,6 +54,7 @@ async def post(
             language=language,
             poll=PollDraft(poll.choices, poll.multiple, span(poll.expires)) if poll is not None else None,
             quote=quoted.note.iri if quoted is not None else None,
+            media=tuple(one.id for one in uploaded),
         )
         posted = await node.owner.post(draft)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -116,6 +116,19 @@ class MediaLibrary:
             self._files.drop(new.file, new.preview)
             raise
         return new
+
+    async def upload_file(self, path: Path, *, alt: str = "", purpose: str = "post") -> Media:
+        """Take in a file of this machine, as upload() does. Raises NotAllowed when it cannot be read."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            try:
+                with path.open("rb") as file:
+                    while piece := await asyncio.to_thread(file.read, _WRITE):
+                        yield piece
+            except OSError as error:
+                raise NotAllowed(f"cannot read {path}: {error.strerror}", hint="check its name and owner") from None
+
+        return await self.upload(pieces(), alt=alt, purpose=purpose)
 
     async def _receive(self, chunks: AsyncIterable[bytes], source: Path) -> Format:
         """Write what comes to `source`, as long as it is something we take and not too much of it."""
