@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from node import text
 from node.errors import NotAllowed, NotFound, Refused, Unreachable
 from node.federation import asking
-from node.model import Choice, Iri, Poll, PollDraft, Post, Tell
+from node.model import Choice, Iri, Notify, Poll, PollDraft, Post, Tell
+from node.notify import Kind
 from node.republish import Republishing
 from node.storage import actors as stored
-from node.storage import chores, notes, polls
+from node.storage import chores, notes, notifications, polls
+from node.storage.dialect import Tx
 from node.storage.polls import Cast
 
 MOST_CHOICES = 4
@@ -140,7 +142,15 @@ class Polls(Republishing):
             if not last:
                 raise
         if post.note.poll.is_over(self._clock()):
-            self._events.publish([Tell("poll", str(post.id))])
+            async with self._store.write() as tx:
+                told = await self._ended(tx, post)
+            self._events.publish(told)
+
+    async def _ended(self, tx: Tx, post: Post) -> list[Tell]:
+        """The owner is told of it, once."""
+        over = Notify(Kind.POLL, post.note.author, post.id)
+        told = await notifications.add_many(tx, [over], self._snowflake, self._clock())
+        return [Tell("poll", str(post.id)), *told]
 
     async def _tell_counts(self, iri: Iri) -> None:
         now = self._clock()
@@ -156,7 +166,7 @@ class Polls(Republishing):
                 await chores.plan(tx, chores.POLL, iri, poll.ends, earlier=False)
             told = await polls.voters(tx, iri)
             jobs = await self._send_again(tx, post, replace(post.note, poll=poll), now, also=told)
-        news = [Tell("poll", str(post.id))] if over else []
+            news = await self._ended(tx, post) if over else []
         self._done(jobs, Tell("poll_counts", str(post.id)), *news)
 
 

@@ -182,9 +182,15 @@ async def test_a_poll_that_ends_is_told_of(alice: Home, dave: Stranger, place: P
     told = place.of_type("Update")[-1].json["object"]
     assert isinstance(told, dict)
     assert told["closed"] == told["endTime"]
+
+    async def finished() -> bool:
+        return (await alice.rows())["chores"] == 0
+
+    await eventually(finished)
     clock.forward(timedelta(minutes=20))
     assert await alice.node.errands.do_what_is_due() == 0
     assert heard.count(Tell("poll", str(post.id))) == 1
+    assert [tell.kind for tell in heard].count("notification") == 1
 
 
 @pytest.mark.parametrize(
@@ -327,5 +333,6 @@ async def test_the_owner_hears_how_a_poll_went(alice: Home, carol: Stranger, pla
     await errands_run(alice, lambda: Tell("poll", str(post.id)) in heard)
     assert await counts(alice, post) == (8, 9)
     assert heard.count(Tell("poll", str(post.id))) == 1
+    assert [tell.kind for tell in heard].count("notification") == 1
     assert isinstance(post.note.poll, Poll)
     assert post.note.quote_policy is not QuotePolicy.NOBODY
