@@ -257,9 +257,6 @@ def _wired(
         "sign_private_posts": settings.sign_private_posts,
     }
     polls = Polls(store, actors, outbox, documents, events, keys, originals=politely, **means)
-    quoting = Quoting(
-        store, actors, outbox, documents, events, keys, originals=politely, document=polite.document, **means
-    )
     backfill = Backfill(
         store,
         actors,
@@ -281,6 +278,18 @@ def _wired(
         snowflake=snowflake,
         clock=clock,
         owner=documents.profile,
+    )
+    quoting = Quoting(
+        store,
+        actors,
+        outbox,
+        documents,
+        events,
+        keys,
+        originals=politely,
+        document=polite.document,
+        threads=threads,
+        **means,
     )
     forget = _forgetting(actors, documents)
     links = Links(store, client, manners, circle, events, ids=ids, clock=clock, forget=forget)

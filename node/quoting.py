@@ -10,9 +10,8 @@ from typing import Any
 from node.errors import NotAllowed, NotFound, Refused, Unreachable
 from node.federation import asking, parse
 from node.federation.fetch import Fetched
-from node.federation.handlers import Here, fetched
-from node.federation.handlers.fetched import Found
 from node.federation.outbox import recipients
+from node.federation.threads import Threads
 from node.model import PUBLIC, Audience, Iri, Post, QuotePolicy, QuoteState, Tell, Visibility, origin_of
 from node.republish import Republishing
 from node.storage import notes, quotes
@@ -38,9 +37,12 @@ def with_quote(html: str, quoted: Post) -> str:
 class Quoting(Republishing):
     """The owner of this node, quoting and being quoted. `document` fetches, when it is one's turn."""
 
-    def __init__(self, *means: Any, document: Callable[[str], Awaitable[Fetched]], **more: Any) -> None:
+    def __init__(
+        self, *means: Any, document: Callable[[str], Awaitable[Fetched]], threads: Threads, **more: Any
+    ) -> None:
         super().__init__(*means, **more)
         self._document = document
+        self._threads = threads
 
     async def grants(self) -> list[Grant]:
         """Who was let quote the owner, newest first."""
@@ -151,11 +153,4 @@ class Quoting(Republishing):
         """Fetch what is quoted; what that quotes in its turn is left alone, so that no chain of quotes leads us on."""
         if self._ids.is_ours(iri):
             return None
-        original = await self._originals.get(iri)
-        found = Found(
-            original.note, original.authorship, original.fetched.body, original.fetched.iri, original.note.type
-        )
-        async with self._store.write() as tx:
-            here = Here(self._ids, self._snowflake, await self._documents.profile(), self._clock())
-            await fetched.store(tx, [found], here, at_home=False, quotes=False)
-            return await notes.get(tx, original.note.iri)
+        return await self._here(await self._threads.bring(iri, quotes=False))

@@ -92,10 +92,10 @@ class Threads:
         self._clock = clock
         self._owner = owner
 
-    async def bring(self, iri: Iri) -> Iri:
-        """A post by its address, to be read here. Its id. Raises Unreachable, Refused."""
+    async def bring(self, iri: Iri, *, quotes: bool = True) -> Iri:
+        """A post by its address, to be read here. Its id. `quotes`: and what it quotes. Raises Unreachable, Refused."""
         found, _ = await self._gatherer.fetch(iri)
-        await self._keep([found])
+        await self._keep([found], quotes=quotes)
         return found.note.iri
 
     async def complete(self, post: Post) -> int:
@@ -271,12 +271,12 @@ class Threads:
             log.info("post of a thread not to be had", extra={"post": iri, "why": error.message})
             return None
 
-    async def _keep(self, found: list[Found]) -> None:
+    async def _keep(self, found: list[Found], *, quotes: bool = True) -> None:
         if not found:
             return
         here = Here(self._ids, self._snowflake, await self._owner(), self._clock())
         async with self._store.write() as tx:
-            await fetched.store(tx, found, here, at_home=False)
+            await fetched.store(tx, found, here, at_home=False, quotes=quotes)
 
 
 def _items(page: Paged) -> list[tuple[JsonValue, bytes]]:
