@@ -408,6 +408,7 @@ def _rooms(node: Node) -> Rooms:
         polls=node.polls,
         schedule=node.schedule,
         media=node.media,
+        remote_media=node.remote_media,
         evidence=lambda post: _evidence(node, post),
         push_key=lambda: node.keys.push.public,
         may_ask=node.client.may_ask,

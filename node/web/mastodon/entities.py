@@ -5,7 +5,7 @@ Every field that some client cannot do without is there, never null where it mus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -49,10 +49,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Beside:
-    """What stands beside posts in an answer, gathered once for all of them (gather.py).
-
-    `pictures` are our addresses of other people's pictures; what is missing there has the default.
-    """
+    """What stands beside posts in an answer, gathered once for all of them (gather.py)."""
 
     ids: Ids
     accounts: dict[Iri, int] = field(default_factory=dict)
@@ -76,10 +73,10 @@ class Beside:
     """What the owner voted in polls."""
     quoted: Mapping[Iri, Post] = field(default_factory=dict)
     """What each of the posts quotes by leave, by the id of the post that quotes."""
-    pictures: Mapping[str, str] = field(default_factory=dict)
-    previews: Mapping[str, str] = field(default_factory=dict)
-    media: Mapping[str, int] = field(default_factory=dict)
-    """Numbers of the owner's own files, by their address."""
+    address: Callable[[str, str], str] = lambda url, _kind: url
+    """Ours for a file of somebody else's, of a kind: apps never ask strangers' servers for pictures."""
+    files: Mapping[str, Json] = field(default_factory=dict)
+    """The owner's own files as attachments, by their address."""
     synthetic: bool = True
     """Verdicts also show as filters and profile fields, for apps that know none; the owner may not want that."""
     now: datetime = EPOCH
@@ -116,9 +113,10 @@ def account(actor: Actor, beside: Beside) -> Json:
 def _account(actor: Actor, beside: Beside) -> Json:
     ids = beside.ids
     numbers = beside.numbers.get(actor.iri, Numbers())
-    avatar = beside.pictures.get(actor.icon or "", beside.avatar)
-    header = beside.pictures.get(actor.image or "", beside.header)
     own = actor.iri == ids.actor
+    avatar = beside.address(actor.icon, "avatar") if actor.icon else beside.avatar
+    header = beside.address(actor.image, "header") if actor.image else beside.header
+    still = "/preview" if not own else ""
     found: Json = {
         "id": str(beside.accounts.get(actor.iri, 0)),
         "username": actor.username,
@@ -133,18 +131,14 @@ def _account(actor: Actor, beside: Beside) -> Json:
         "url": ids.profile_page if own else (actor.url or actor.iri),
         "uri": actor.iri,
         "avatar": avatar,
-        "avatar_static": avatar,
+        "avatar_static": avatar + still if actor.icon else avatar,
         "header": header,
-        "header_static": header,
+        "header_static": header + still if actor.image else header,
         "followers_count": numbers.followers,
         "following_count": numbers.following,
         "statuses_count": numbers.posts,
         "last_status_at": day(numbers.last_post),
-        "emojis": [
-            parts.emoji(one, beside.pictures[one.url])
-            for one in getattr(actor, "emojis", ())
-            if one.url in beside.pictures
-        ],
+        "emojis": [parts.emoji(one, beside.address(one.url, "emoji")) for one in actor.emojis],
         "fields": [
             *(
                 {"name": row.name, "value": clean(row.value), "verified_at": time_or_none(row.verified_at)}
@@ -194,9 +188,11 @@ class Aside:
     counts: Counts
     parent: tuple[int, int] | None
     mentions: tuple[tuple[Mention, int], ...]
-    addresses: tuple[tuple[str, str, int | None], ...]
-    """Of each attachment: where it is looked at, where its preview is, and its number if it is the owner's."""
-    emojis: tuple[str | None, ...]
+    addresses: tuple[str, ...]
+    """Where each attachment is looked at."""
+    files: tuple[Json | None, ...]
+    """Of each attachment that is the owner's own file: how it looks."""
+    emojis: tuple[str, ...]
     chosen: tuple[int, ...]
     over: bool
     """The poll."""
@@ -220,15 +216,9 @@ def aside(post: Post, beside: Beside, filtered: tuple[Json, ...] = (), *, quotes
         mentions=tuple(
             (mention, beside.accounts[mention.href]) for mention in note.mentions if mention.href in beside.accounts
         ),
-        addresses=tuple(
-            (
-                beside.pictures.get(item.url, item.url),
-                beside.previews.get(item.url) or beside.pictures.get(item.url, item.url),
-                beside.media.get(item.url),
-            )
-            for item in note.attachments
-        ),
-        emojis=tuple(beside.pictures.get(one.url) for one in note.emojis),
+        addresses=tuple(beside.address(item.url, "attachment") for item in note.attachments),
+        files=tuple(beside.files.get(item.url) for item in note.attachments),
+        emojis=tuple(beside.address(one.url, "emoji") for one in note.emojis),
         chosen=beside.chosen.get(note.iri, ()),
         over=note.poll is not None and note.poll.is_over(beside.now),
         favourited=note.iri in beside.favourited,
@@ -252,11 +242,7 @@ def roots_of(post: Post) -> tuple[str, ...]:
 def status(post: Post, beside: Aside, ids: Ids, *, is_owner: bool) -> Json:
     """A post as an app sees it. `is_owner`: with what the owner did to it."""
     note = post.note
-    emojis = [
-        parts.emoji(one, address)
-        for one, address in zip(note.emojis, beside.emojis, strict=True)
-        if address is not None
-    ]
+    emojis = [parts.emoji(one, address) for one, address in zip(note.emojis, beside.emojis, strict=True)]
     found: Json = {
         "id": str(post.id),
         "uri": note.iri,
@@ -277,9 +263,9 @@ def status(post: Post, beside: Aside, ids: Ids, *, is_owner: bool) -> Json:
         "reblog": None,
         "application": {"name": "cuicui", "website": None} if post.own else None,
         "media_attachments": [
-            parts.attachment(post.id * 16 + place if number is None else number, item, address, preview)
-            for place, (item, (address, preview, number)) in enumerate(
-                zip(note.attachments, beside.addresses, strict=True)
+            file or parts.attachment(post.id * 16 + place, item, address)
+            for place, (item, address, file) in enumerate(
+                zip(note.attachments, beside.addresses, beside.files, strict=True)
             )
         ],
         "mentions": [_mention(mention, number, ids) for mention, number in beside.mentions],

@@ -11,11 +11,12 @@ import orjson
 from node.ids import minted_ms
 from node.model import Actor, Iri, Post, ReactionKind
 from node.storage import actors, bookmarks, notes, polls, quotes, reactions, relations, tallies
+from node.storage import media as stored_media
 from node.storage.dialect import Tx, when
 from node.storage.listings import boost_by_id
 from node.storage.tallies import ShownKey
 from node.storage.timelines import parents_of
-from node.web.mastodon import entities, parts
+from node.web.mastodon import entities, media, parts
 from node.web.mastodon.entities import Aside, Beside, Json, Numbers
 from node.web.mastodon.reply import Fragment
 
@@ -108,8 +109,16 @@ async def beside(
         chosen=await polls.choices_of(tx, asked, ids.actor) if is_owner and asked else {},
         quoted=quoted,
         synthetic=(await rooms.profile()).preferences.synthetic,
+        address=rooms.remote_media.address,
+        files=await _files(tx, rooms, [post.id for post in everything if post.own and post.note.attachments]),
         now=rooms.clock(),
     )
+
+
+async def _files(tx: Tx, rooms: Rooms, posts: Sequence[int]) -> dict[str, Json]:
+    """The owner's own files on these posts, by their address."""
+    kept = await stored_media.of_notes(tx, posts) if posts else {}
+    return {rooms.ids.media(one.file): media.attachment(one, rooms) for files in kept.values() for one in files}
 
 
 async def _numbers(tx: Tx, rooms: Rooms, known: dict[Iri, int]) -> dict[Iri, Numbers]:

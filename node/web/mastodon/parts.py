@@ -79,8 +79,8 @@ def _filter(number: int, title: str) -> Json:
 _KINDS = ("image", "video", "audio")
 
 
-def attachment(number: int, item: Attachment, address: str, preview: str) -> Json:
-    """A file beside a post. `address` and `preview` are where it is looked at, by way of this node."""
+def attachment(number: int, item: Attachment, address: str) -> Json:
+    """A file beside somebody else's post. `address` is where it is looked at, by way of this node."""
     kind = item.media_type.partition("/")[0]
     meta: Json = {}
     if item.width and item.height:
@@ -98,7 +98,7 @@ def attachment(number: int, item: Attachment, address: str, preview: str) -> Jso
         "id": str(number),
         "type": kind if kind in _KINDS else "unknown",
         "url": address,
-        "preview_url": preview,
+        "preview_url": address + "/preview" if address != item.url and kind == "image" else address,
         "remote_url": None if address == item.url else item.url,
         "preview_remote_url": None,
         "text_url": None,
@@ -112,7 +112,7 @@ def emoji(item: Emoji, address: str) -> Json:
     return {
         "shortcode": item.shortcode,
         "url": address,
-        "static_url": address,
+        "static_url": address + "/preview" if address != item.url else address,
         "visible_in_picker": False,
         "category": None,
     }

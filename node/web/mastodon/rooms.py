@@ -9,6 +9,7 @@ from keys import PublicIdentity
 from node.events import Events
 from node.ids import Ids, Snowflake
 from node.interact import Interactions
+from node.media.cache import RemoteMedia
 from node.media.library import MediaLibrary
 from node.model import Clock, Post, Profile
 from node.moderate import Moderation
@@ -38,6 +39,7 @@ class Rooms:
     polls: Polls
     schedule: Schedule
     media: MediaLibrary
+    remote_media: RemoteMedia
     evidence: Callable[[Post], Awaitable[dict[str, object]]]
     """What shows who wrote a post (federation/evidence.py)."""
     push_key: Callable[[], str]
