@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from node.errors import CuicuiError, NotFound
-from node.model import Iri, Post, ReactionKind, Revision
+from node.model import Post, ReactionKind, Revision
 from node.storage import listings
 from node.web.mastodon import entities, gather, parts
 from node.web.mastodon.call import Call
@@ -179,10 +179,6 @@ async def page(call: Call, posts: Sequence[Post], limit: int) -> web.Response:
     async with call.rooms.store.read() as tx:
         shown = await gather.statuses(tx, call.rooms, posts, is_owner=call.is_owner)
     return reply(shown, headers=links(call, [gather.entry_of(post) for post in posts], limit))
-
-
-def iri_of(post: Post | None) -> Iri | None:
-    return None if post is None else post.note.iri
 
 
 ROUTES = (
