@@ -84,7 +84,7 @@ def program(*arguments: str | Path, typed: str | bytes = "", **extra: str) -> Sa
         input=typed.encode() if isinstance(typed, str) else typed,
         capture_output=True,
         env=environment(**extra),
-        timeout=30,
+        timeout=90,
         check=False,
     )
     said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -151,10 +151,11 @@ def running(place: Place, *arguments: str, command: str = "run", **extra: str) -
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        process.wait(60)
 
 
-def until(met: Any, process: subprocess.Popen[bytes] | None = None, patience: float = 10.0) -> None:
+def until(met: Any, process: subprocess.Popen[bytes] | None = None, patience: float = 60.0) -> None:
+    """Wait for it: as long as a machine may need that has other things to do. How fast it is, is not said here."""
     deadline = time.monotonic() + patience
     while not met():
         assert process is None or process.poll() is None, f"the node ended with {process.returncode}"
