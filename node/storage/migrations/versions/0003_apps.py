@@ -264,7 +264,7 @@ def upgrade() -> None:
     op.add_column("notes", sa.Column("quote_stamp", sa.Text(), nullable=True))
     op.add_column("notes", sa.Column("quote_policy", sa.Text(), nullable=True))
     own = sa.column("own", sa.Boolean())
-    op.create_index("ix_notes_own", "notes", ["id", "visibility"], sqlite_where=own, postgresql_where=own)
+    op.create_index("ix_notes_own", "notes", ["id", "visibility"], sqlite_where=own)
     op.add_column("profile", sa.Column("fields", sa.JSON(), nullable=True))
     op.add_column("profile", sa.Column("avatar", sa.Text(), nullable=True))
     op.add_column("profile", sa.Column("header", sa.Text(), nullable=True))
