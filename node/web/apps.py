@@ -24,6 +24,7 @@ PAGES = (
     ("POST", "/login", "log_in"),
     ("POST", "/logout", "log_out"),
     ("GET", "/oauth/authorize", "authorize"),
+    ("GET", "/oauth/authorize/", "authorize"),  # as toot spells it
     ("POST", "/oauth/authorize", "decide"),
     ("GET", "/access", "access"),
     ("POST", "/access", "show_out"),

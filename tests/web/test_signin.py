@@ -121,6 +121,13 @@ async def test_a_code_can_be_shown_instead(browser: Browser, anybody: Client) ->
     assert (await exchange(anybody, app, code, redirect_uri=OOB)).status == 200
 
 
+async def test_a_slash_at_the_end_changes_nothing(browser: Browser, anybody: Client) -> None:
+    """toot asks at `/oauth/authorize/`."""
+    app = await register(anybody)
+    allowed = await say_yes(browser, question(app).replace("/authorize?", "/authorize/?"))
+    assert (await exchange(anybody, app, answer_of(allowed)["code"])).status == 200
+
+
 async def test_the_owner_can_say_no(browser: Browser, anybody: Client) -> None:
     app = await register(anybody)
     await browser.log_in(PASSWORD)

@@ -227,5 +227,5 @@ def _failed(request: web.Request, error: Exception) -> web.Response:
         headers["Retry-After"] = "10"
     said = {"error": message, "code": code}
     if hint and isinstance(error, CuicuiError):
-        said["error_description"] = hint
+        said["error_description"] = f"{message} ({hint})"  # some apps show this one alone
     return reply(said, status=status, headers=headers)
