@@ -19,7 +19,6 @@ from node.web.mastodon import (
     search,
     statuses,
     streaming,
-    streaming,
     timelines,
     writing,
 )
@@ -43,7 +42,6 @@ ROUTES: tuple[Route, ...] = (
     *timelines.ROUTES,
     *notifications.ROUTES,
     *push.ROUTES,
-    *streaming.ROUTES,
     *streaming.ROUTES,
 )
 
