@@ -55,6 +55,6 @@ async def account(tx: Tx, iri: Iri, identifier: int, at: datetime, *, but: Iri) 
     await tx.execute(delete(chores).where(chores.c.subject == iri))
     said = (activities.c.actor == iri) & (activities.c.direction == "in") & (activities.c.iri != but)
     await tx.execute(update(activities).where(said).values(body=b"", headers=None))
-    nothing: dict[str, object] = {"name": "", "summary": "", "fields": [], "document": None, "emojis": None, "resembles": None}
-    nothing |= {"icon": None, "image": None, "also_known_as": [], "moved_to": None}
+    nothing: dict[str, object] = {"name": "", "summary": "", "fields": [], "document": None}
+    nothing |= {"emojis": None, "resembles": None, "icon": None, "image": None, "also_known_as": [], "moved_to": None}
     await tx.execute(update(actors).where(actors.c.iri == iri).values(**nothing, gone_at=ms(at)))
