@@ -22,7 +22,21 @@ from node.cli.base import DONE, FAILED, INTERRUPTED, MISUSED, cli
 from node.cli import start, write, posts, people, away, read, check, keys, account, reach, keep
 # isort: on
 
-__all__ = ["account", "away", "check", "cli", "keep", "keys", "main", "people", "posts", "reach", "read", "start", "write"]
+__all__ = [
+    "account",
+    "away",
+    "check",
+    "cli",
+    "keep",
+    "keys",
+    "main",
+    "people",
+    "posts",
+    "reach",
+    "read",
+    "start",
+    "write",
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
