@@ -76,9 +76,9 @@ from node.model.values import (
     Trust,
     Verdict,
     Visibility,
+    Window,
     host_of,
     origin_of,
-    Window,
     utcnow,
 )
 
@@ -143,8 +143,8 @@ __all__ = [
     "Verdict",
     "Visibility",
     "Vote",
+    "Window",
     "host_of",
     "origin_of",
     "utcnow",
-    "Window",
 ]
