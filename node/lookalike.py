@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 import idna
 
@@ -122,11 +123,38 @@ def could_be_taken(other: Face, friend: Face) -> bool:
     return same_name and friend.words >= 2 and other.words >= 2  # the same full name
 
 
+NEAR = 4
+"""Bits of 64 in which two hashes of one picture may differ: saved again, scaled, a little brighter."""
+
+PLAIN = 10
+"""Bits of one kind that a picture needs: what is of one colour looks like every other of one colour."""
+
+_NOBODY = re.compile(r"default|missing|identicon|placeholder|no-?avatar|/avi\.png", re.IGNORECASE)
+
+
+def portrait(likeness: str | None, url: str | None = None) -> int | None:
+    """The hash of a picture as a number; None for what is nobody's in particular."""
+    if likeness is None or (url is not None and _NOBODY.search(url)):
+        return None
+    value = int(likeness, 16)
+    return value if PLAIN <= value.bit_count() <= 64 - PLAIN else None
+
+
 class Faces:
     """The owner and those whom the owner follows, by how they look. Unchanging; made anew when they change."""
 
-    def __init__(self, owner: Face, friends: Iterable[tuple[Face, tuple[Iri, ...]]]) -> None:
-        """Beside each friend's face: the other accounts that the friend names as their own."""
+    def __init__(
+        self,
+        owner: Face,
+        friends: Iterable[tuple[Face, tuple[Iri, ...]]],
+        portraits: Mapping[Iri, int] = MappingProxyType({}),
+    ) -> None:
+        """Beside each friend's face: the other accounts that the friend names as their own.
+
+        `portraits` are hashes of friends' pictures; one that two friends share is nobody's.
+        """
+        shared = Counter(portraits.values())
+        self._portraits = {iri: value for iri, value in portraits.items() if shared[value] == 1}
         known = [(owner, ()), *friends]
         self._members = {one.iri for one, _ in known}
         self._aliases = {alias for _, aliases in known for alias in aliases}
@@ -134,6 +162,15 @@ class Faces:
         for one, _ in known:
             for look in {one.user_looks, one.name_looks} - {""}:
                 self._by_look[look].append(one)
+
+    def portrayed_by(self, iri: Iri, picture: int | None) -> Iri | None:
+        """Whose picture, of those the owner knows, an account shows as its own; None for the owner's own circle."""
+        if picture is None or iri in self._members or iri in self._aliases:
+            return None
+        return next(
+            (one for one, other in self._portraits.items() if (one != iri and (picture ^ other).bit_count() <= NEAR)),
+            None,
+        )
 
     def resembled_by(self, iri: Iri, username: str, name: str) -> Iri | None:
         """Whom, of those the owner knows, an account could be taken for; None for the owner's own circle."""

@@ -21,7 +21,7 @@ from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
 from node.storage import actors as stored
-from node.storage import arrivals, blocks, chores, hosts, relations
+from node.storage import arrivals, blocks, chores, hosts, lookalikes, relations
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
 from node.storage.store import Store
@@ -177,10 +177,12 @@ class Actors:
         if actor.iri != fetched.iri:
             raise Unreachable(f"{fetched.iri} is not the actor it says it is", code="broken_answer")
         await self._not_blocked(actor, confirmed)
-        resembled = (await self.circle.faces()).resembled_by(actor.iri, actor.username, actor.name)
+        faces = await self.circle.faces()
+        resembled = faces.resembled_by(actor.iri, actor.username, actor.name)
         now = self._clock()
         loadable = tuple(key for key in actor.keys if _loads(key))
         async with self._store.write() as tx:
+            resembled = resembled or faces.portrayed_by(actor.iri, await lookalikes.portrait_at(tx, actor.icon))
             known = await stored.keys_of(tx, actor.iri)
             continuity = (
                 _vouches(continuity_by, known)

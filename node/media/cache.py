@@ -26,6 +26,7 @@ from node.media.files import Directory, translated
 from node.media.sniff import Format
 from node.model import Clock, host_of
 from node.observe import count
+from node.storage import lookalikes
 from node.storage import remote_media as stored
 from node.storage.remote_media import RemoteFile
 from node.storage.store import Store
@@ -286,10 +287,20 @@ class RemoteMedia:
         except BaseException:
             self._files.drop(file, preview)
             raise
+        if likeness is not None:
+            await self._compare(row.url)
         self._files.drop(row.file, row.preview)  # what was there and became unreadable
         if self._total is not None:
             self._total += size - row.size
         await self._make_room()
+
+    async def _compare(self, url: str) -> None:
+        """A face is seen for the first time: somebody else's, perhaps, on an account that is not theirs."""
+        faces = await self._circle.faces()
+        async with self._store.write() as tx:
+            anew = await lookalikes.seen(tx, self._ids.actor, url, faces)
+        if anew:
+            self._circle.forget_cached()
 
     # ── room ────────────────────────────────────────────────────────────────────────────────
 
