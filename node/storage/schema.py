@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    literal_column,
     true,
 )
 
@@ -156,7 +157,7 @@ Index("ix_notes_author_id_id", notes.c.author_id, notes.c.id)
 Index("ix_notes_for_owner_id", notes.c.for_owner, notes.c.id)
 # Only the owner's posts, so it costs nothing when others' arrive; without it, to count them is to read every note.
 # On PostgreSQL it holds all: to name its dialect here would load it into every node (2 MiB).
-Index("ix_notes_own", notes.c.id, notes.c.visibility, sqlite_where=notes.c.own)
+Index("ix_notes_own", notes.c.id, notes.c.visibility, sqlite_where=literal_column("own = 1"))
 
 tombstones = Table(
     "tombstones",
