@@ -11,22 +11,10 @@ from node.errors import NotFound
 from node.model import Iri
 from node.storage import actors, profiles, relations, relationships
 from node.storage.actors import KnownActor
-from node.web.mastodon import entities, gather, people
+from node.web.mastodon import gather, people
 from node.web.mastodon.call import Call, number
 from node.web.mastodon.reply import links, reply
 from node.web.mastodon.route import Route
-
-
-async def verify(call: Call) -> web.Response:
-    """Who the token speaks for."""
-    rooms = call.rooms
-    profile = await rooms.profile()
-    async with rooms.store.read() as tx:
-        known = await actors.get(tx, rooms.ids.actor)
-        assert known is not None
-        around = await gather.beside(tx, rooms, [], [known.actor], is_owner=True)
-        waiting = len(await relations.list_followers(tx, relations.State.PENDING))
-    return reply(entities.credential_account(known.actor, profile, around, waiting))
 
 
 async def _shown(call: Call, known: Sequence[KnownActor], headers: dict[str, str] | None = None) -> web.Response:
@@ -155,7 +143,6 @@ async def familiar(call: Call) -> web.Response:
 
 
 ROUTES = (
-    Route("GET", "/api/v1/accounts/verify_credentials", verify, "read:accounts"),
     Route("GET", "/api/v1/accounts/lookup", lookup, "read:accounts", anonymous=True),
     Route("GET", "/api/v1/accounts/search", search, "read:accounts"),
     Route("GET", "/api/v1/accounts/familiar_followers", familiar, "read:follows"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from node import text
 from node.web.mastodon.call import Call
-from node.web.mastodon.entities import VISIBILITY
+from node.web.mastodon.entities import time
 from node.web.mastodon.reply import reply
 from node.web.mastodon.route import ANYONE, Handler, Route
 
@@ -17,23 +18,23 @@ def always(value: object) -> Handler:
     return answer
 
 
-async def preferences(call: Call) -> web.Response:
-    chosen = (await call.rooms.profile()).preferences
-    return reply(
-        {
-            "posting:default:visibility": VISIBILITY[chosen.visibility],
-            "posting:default:sensitive": chosen.sensitive,
-            "posting:default:language": chosen.language,
-            "posting:default:quote_policy": "public",
-            "reading:expand:media": "default",
-            "reading:expand:spoilers": False,
-            "reading:autoplay:gifs": False,
-        }
-    )
+async def extended(call: Call) -> web.Response:
+    """What the owner says about the node: the profile's text."""
+    profile = await call.rooms.profile()
+    shown = text.render(profile.summary, mentions={}, tag_url=call.rooms.ids.tag).html
+    return reply({"updated_at": time(profile.created_at), "content": shown})
+
+
+async def policy(call: Call) -> web.Response:
+    profile = await call.rooms.profile()
+    said = "<p>This node serves one person, who runs it. It keeps what they read and write, and tells nobody.</p>"
+    return reply({"updated_at": time(profile.created_at), "content": said})
 
 
 ROUTES = (
-    Route("GET", "/api/v1/preferences", preferences, "read:accounts"),
+    Route("GET", "/api/v1/instance/extended_description", extended, ANYONE),
+    Route("GET", "/api/v1/instance/privacy_policy", policy, ANYONE),
+    Route("GET", "/api/v1/instance/terms_of_service", policy, ANYONE),
     Route("GET", "/api/v1/custom_emojis", always([]), ANYONE),
     Route("GET", "/api/v1/announcements", always([]), "read"),
     Route("GET", "/api/v1/trends", always([]), ANYONE),
