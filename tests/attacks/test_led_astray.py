@@ -1,0 +1,158 @@
+"""A node that can be led to make requests: by key ids, boosts, redirects, threads in circles (security.md §4, §5)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from asyncio.selector_events import BaseSelectorEventLoop
+
+import pytest
+from aiohttp import web
+
+from tests.support.attack import greet, nothing_changes
+from tests.support.following import follows
+from tests.support.homes import Home, eventually
+from tests.support.stranger import AP, PUBLIC, Json, Place, Stranger
+
+ODD = (
+    *("http://10.0.0.1/users/x#main-key", "https://169.254.169.254/latest/meta-data#k", "https://[fd00::1]/k"),
+    *("https://[::ffff:10.0.0.1]/k", "https://[64:ff9b::a00:1]/k", "https://[2002:a00:1::]/k", "https://0xa000001/k"),
+    *("https://167772161/k", "https://10.1/k", "https://012.0.0.1/k", "https://0.0.0.0/k", "https://[::]/k"),
+    *("https://100.64.0.1/k", "https://192.0.0.8/k", "https://224.0.0.1/k", "https://255.255.255.255/k"),
+    *("https://user@10.0.0.1/k", "https://10.0.0.1:22/k", "https://intranet.local/k", "https://metadata.internal/k"),
+)
+"""Where no stranger may send us; in the tests only loopback is allowed."""
+
+
+@pytest.fixture
+def dialled(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every address that a socket of this process connects to; the connecting itself is left as it is."""
+    seen: list[object] = []
+    connect = BaseSelectorEventLoop.sock_connect
+
+    async def watched(self: BaseSelectorEventLoop, sock: socket.socket, address: object) -> None:
+        seen.append(address)
+        await connect(self, sock, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", watched)
+    return seen
+
+
+@pytest.mark.parametrize("where", ODD)
+async def test_a_key_id_leads_nowhere_it_may_not(
+    alice: Home, carol: Stranger, mallory: Stranger, dialled: list[object], where: str
+) -> None:
+    """Mastodon CVE-2026-22245 and its kin: the address is checked as dialled, whatever it was written like."""
+    async with nothing_changes(alice, carol):
+        dialled.clear()
+        began = time.monotonic()
+        said = mallory.say("x", alice.node.ids.actor)
+        reply = await mallory.deliver(said, alice.base, key_id=where)
+        assert reply.status in (400, 401, 503)
+        assert reply.code in ("bad_signature_header", "unknown_key", "key_unreachable")
+        assert time.monotonic() - began < 5
+        assert {address[0] for address in dialled if isinstance(address, tuple)} <= {"127.0.0.1", "::1"}
+
+
+async def test_a_boost_leads_nowhere_it_may_not(
+    alice: Home, carol: Stranger, dave: Stranger, dialled: list[object]
+) -> None:
+    """The same by way of an activity of somebody whom the owner follows."""
+    await follows(alice, dave)
+    await greet(alice, carol)
+    assert dialled, "carol's key was fetched, and was seen to be"
+    dialled.clear()
+    for where in ODD:
+        boost = dave.activity("Announce", where.partition("#")[0], to=[PUBLIC])
+        assert (await dave.deliver(boost, alice.base)).status in (202, 400)
+    await alice.node.inbox.retry()
+    assert {address[0] for address in dialled if isinstance(address, tuple)} <= {"127.0.0.1", "::1"}
+    assert (await alice.texts()) == []
+    await greet(alice, carol)
+
+
+async def _redirect_in(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("http://10.0.0.1/users/mallory")
+
+
+async def _redirect_round(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound(f"{request.path}?{request.query_string}x")
+
+
+async def _bomb(_request: web.Request) -> web.StreamResponse:
+    return web.Response(body=b'{"id": "' + b"x" * (3 << 20) + b'"}', content_type=AP)
+
+
+async def _page(_request: web.Request) -> web.StreamResponse:
+    return web.Response(text="<p>hello</p>", content_type="text/html")
+
+
+async def _drip(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse(headers={"Content-Type": AP})
+    await answer.prepare(request)
+    for _ in range(600):
+        await answer.write(b" ")
+        await asyncio.sleep(0.1)
+    return answer
+
+
+@pytest.mark.parametrize("answer", [_redirect_in, _redirect_round, _bomb, _page], ids=["in", "round", "bomb", "page"])
+async def test_a_key_that_is_not_to_be_had_costs_one_question(
+    alice: Home, carol: Stranger, mallory: Stranger, answer: object
+) -> None:
+    """Fedify CVE-2025-23221, CVE-2026-34148: redirects, sizes and types are bounded, and a no is remembered."""
+    mallory.place.documents["/users/mallory"] = answer  # type: ignore[assignment]
+    async with nothing_changes(alice, carol):
+        replies = [await mallory.deliver(mallory.say("x", alice.node.ids.actor), alice.base) for _ in range(3)]
+        assert {reply.status for reply in replies} <= {401, 503}
+    assert mallory.place.asked["/users/mallory"] <= 4  # three redirects and no more; then nothing for a while
+
+
+async def test_a_key_that_drips_keeps_nobody_waiting(
+    alice: Home, carol: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mastodon CVE-2023-36461: a deadline for the whole, and meanwhile everybody else is heard."""
+    mallory.place.documents["/users/mallory"] = _drip
+    await greet(alice, carol)
+    slow = asyncio.ensure_future(mallory.deliver(mallory.say("x", alice.node.ids.actor), alice.base))
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+    await greet(alice, carol)
+    assert time.monotonic() - began < 5
+    assert not slow.done()
+    reply = await asyncio.wait_for(slow, 20)
+    assert reply.verdict == (503, "key_unreachable")
+    await greet(alice, carol)
+
+
+async def test_conversations_in_circles_end(alice: Home, carol: Stranger, place: Place) -> None:
+    """security.md §4, cycles: a reply to itself, two that answer each other; stored, shown, opened, served."""
+    await follows(alice, carol)
+    first, second, alone = (carol.note(f"round {number}") for number in range(3))
+    first["inReplyTo"], second["inReplyTo"], alone["inReplyTo"] = second["id"], first["id"], alone["id"]
+    for note in (first, second, alone):
+        place.documents[str(note["id"]).removeprefix(place.base)] = note
+        assert (await carol.deliver(carol.create(note), alice.base)).status == 202
+    for note in (first, second, alone):
+        async with asyncio.timeout(10):
+            post = await alice.node.owner.find_post(str(note["id"]))
+            assert post is not None
+            await alice.node.reading.open_thread(str(post.note.iri))
+    await eventually(lambda: alice.shows("round 2"))
+    await greet(alice, carol)
+
+
+@pytest.mark.parametrize("name", ["actor", "object", "id", "type", "attributedTo"])
+async def test_names_count_as_they_are_written(alice: Home, carol: Stranger, mallory: Stranger, name: str) -> None:
+    """security.md §2, "exact case": `Actor` is not `actor`, for whoever checks and for whoever reads."""
+    said: Json = mallory.create({**mallory.note("odd", to=[alice.node.ids.actor]), "AttributedTo": carol.iri})
+    said = {**said, name.capitalize(): said.get(name, carol.iri), "Actor": carol.iri, "ID": carol.new_id()}
+    assert (await mallory.deliver(said, alice.base)).status == 202
+    post = await alice.shows("odd")
+    assert post is not None
+    assert post.note.author == mallory.iri
+    without = {key: value for key, value in said.items() if key != name}
+    if name in ("actor", "object", "id", "type"):
+        async with nothing_changes(alice, carol, but=("actors", "keys", "hosts")):
+            assert (await mallory.deliver(without, alice.base)).status in (400, 401, 403)
