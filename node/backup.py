@@ -1,4 +1,4 @@
-"""Everything a node needs to live on, in one file: database, keys, settings; made while it runs, checked, put back."""
+"""Everything a node needs to live on, in one file: database, keys, settings, media; made, checked, put back."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from keys.passphrase import Passphrase, resolve
 from keys.proof import created_at
 from node import keyring
 from node.errors import CuicuiError, Locked, NotAllowed
+from node.media.files import Directory, is_name
 from node.settings import FILE, Settings
 from node.storage import profile
 from node.storage.migrate import snapshot
@@ -30,7 +31,9 @@ DATABASE = "cuicui.db"
 KEYS = ("identity", "transport", "server")
 VERSION = 1
 LARGEST_TEXT = 1 << 20
-"""Bytes of a key file, of the settings and of the manifest: they are a few kilobytes."""
+"""Bytes of a key file and of the settings: they are a few kilobytes."""
+LARGEST_MANIFEST = 64 << 20
+"""Bytes of the list of files; each picture is a line of a hundred."""
 
 
 class BadBackup(CuicuiError):
@@ -66,6 +69,7 @@ def make(settings: Settings, file: Path, now: datetime) -> int:
             contents |= {f"keys/{name}.json": settings.keys / f"{name}.json" for name in KEYS}
             if (settings.data / FILE).exists():
                 contents[FILE] = settings.data / FILE
+            contents |= {f"media/{path.name}": path for path in Directory(settings.media).all()}
             _write(temporary, contents, now)
         os.link(temporary, file)  # refuses an existing name in the same step that takes it
         return file.stat().st_size
@@ -140,10 +144,11 @@ def _unpack(file: Path, target: Path) -> str:
             (target / "keys").mkdir(mode=0o700)
             for name, digest in manifest["files"].items():
                 entry = tar.getmember(name)
-                if name != DATABASE and entry.size > LARGEST_TEXT:
+                path = _place(target, name)
+                if name != DATABASE and not _is_media(name) and entry.size > LARGEST_TEXT:
                     raise BadBackup(f"{file}: {name} is too large to be one")
-                _extract(tar, entry, target / name)
-                if _digest(target / name) != digest:
+                _extract(tar, entry, path)
+                if _digest(path) != digest:
                     raise BadBackup(f"{file} is damaged: {name} is not what was saved", hint="use an older backup")
             return str(manifest["made"])
     except FileNotFoundError:
@@ -152,16 +157,32 @@ def _unpack(file: Path, target: Path) -> str:
         raise BadBackup(f"{file} is damaged, or not a backup of cuicui", hint="use an older backup") from None
 
 
+def _is_media(name: str) -> bool:
+    return name.startswith("media/") and is_name(name.removeprefix("media/"))
+
+
+def _place(target: Path, name: str) -> Path:
+    """Where a file of a backup goes; pictures where the node looks for them. Raises ValueError."""
+    if not _is_media(name):
+        return target / name
+    path = Directory(target / "media").path(name.removeprefix("media/"))
+    if path is None:
+        raise ValueError("not a name of ours")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
 def _manifest(tar: tarfile.TarFile) -> dict[str, Any]:
     entry = tar.getmember(MANIFEST)
-    stream = tar.extractfile(entry) if entry.size <= LARGEST_TEXT else None
+    stream = tar.extractfile(entry) if entry.size <= LARGEST_MANIFEST else None
     if stream is None:
         raise ValueError("no manifest")
     manifest: dict[str, Any] = json.loads(stream.read())
     required = {DATABASE, *(f"keys/{name}.json" for name in KEYS)}
     if (manifest["type"], manifest["version"]) != ("CuicuiBackup", VERSION):
         raise ValueError("another kind of file")
-    if not required <= manifest["files"].keys() <= required | {FILE}:
+    names = {name for name in manifest["files"] if not _is_media(name)}
+    if not required <= names <= required | {FILE}:
         raise ValueError("files are missing, or do not belong")
     return manifest
 

@@ -20,6 +20,11 @@ SPARE = 32 << 20
 """Bytes that are left free on the disk: the database needs them more."""
 
 
+def is_name(name: str) -> bool:
+    """Whether a file of ours may be called so."""
+    return _NAME.fullmatch(name) is not None
+
+
 class Directory:
     """A directory of files: `ab/cd/<32 hex digits>.<ending>`, 0600, never by a name that somebody else chose."""
 
@@ -28,7 +33,7 @@ class Directory:
 
     def path(self, name: str) -> Path | None:
         """Where a file of this name lies; None for what is no name of ours, or leads elsewhere."""
-        if not _NAME.fullmatch(name):
+        if not is_name(name):
             return None
         root = self.root.resolve()
         path = (root / name[:2] / name[2:4] / name).resolve()
@@ -62,6 +67,10 @@ class Directory:
             if durable:
                 _sync(target.parent)
         return name
+
+    def all(self) -> Iterator[Path]:
+        """Every finished file."""
+        return (path for path in sorted(self.root.glob("??/??/*")) if is_name(path.name))
 
     def drop(self, *names: str | None) -> None:
         """Remove files; what is gone already is no matter."""
