@@ -19,6 +19,7 @@ from tests.support.servers import (
     NAMES,
     OWN,
     THEM,
+    THIRD,
     US,
     Foreigner,
     cases,
@@ -59,13 +60,15 @@ def _whole(document: Json, actor: Json) -> Json:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_life_with_each_of_them(alice: Home, place: Place, carol: Stranger, name: str) -> None:
+async def test_a_life_with_each_of_them(
+    alice: Home, place: Place, elsewhere: Place, carol: Stranger, name: str
+) -> None:
     """Everything they send is taken, in order, over the wire, and has the effect that its sender means."""
     await greet(alice, carol)
     them = foreigner(place, name)
     own = (await alice.node.owner.post(Draft("good morning"))).post.note.iri
     follow = (await alice.node.owner.follow(them.iri)).activity
-    here = {US + OWN: own, US + FOLLOW: follow, US + "/": alice.base + "/", THEM: place.base}
+    here = {US + OWN: own, US + FOLLOW: follow, US + "/": alice.base + "/", THEM: place.base, THIRD: elsewhere.base}
     for case in server(name)["cases"]:
         document = _signed(them, filled(_whole(case["document"], them.document()), here), case.get("proven", False))
         reply = await them.deliver(document, alice.base)

@@ -17,7 +17,8 @@ from tests.support.stranger import Json, Place, Stranger
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "servers"
 NAMES = sorted(path.stem for path in VECTORS.glob("*.json"))
-THEM, US, OWN, FOLLOW = "https://them.example", "https://us.example", "/notes/OWN", "/activities/FOLLOW"
+THEM, US, THIRD = "https://them.example", "https://us.example", "https://third.example"
+OWN, FOLLOW = "/notes/OWN", "/activities/FOLLOW"
 
 
 @cache
