@@ -11,10 +11,10 @@ from pathlib import Path
 
 import uvloop
 
-from bench import absence, fanout, floor, inbound, latency, reads, start, volume
+from bench import absence, fanout, floor, inbound, latency, posting, reads, start, volume
 from bench.table import Table
 
-SECTIONS = ("floor", "inbound", "fanout", "latency", "start", "absence", "volume", "reads")
+SECTIONS = ("floor", "inbound", "fanout", "latency", "start", "absence", "volume", "reads", "posting")
 
 
 async def measure(chosen: list[str], table: Table, scratch: Path, *, quick: bool) -> None:
@@ -30,6 +30,8 @@ async def measure(chosen: list[str], table: Table, scratch: Path, *, quick: bool
         await inbound.measure(scratch, table, measured, quick=quick)
     if "reads" in chosen:
         await reads.measure(scratch, table, quick=quick)
+    if "posting" in chosen:
+        await posting.measure(scratch, table, quick=quick)
     if "volume" in chosen:
         await volume.measure(scratch, table, quick=quick)
     if "absence" in chosen:

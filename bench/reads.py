@@ -26,7 +26,7 @@ async def measure(scratch: Path, table: Table, *, quick: bool) -> None:
     everyone = strangers.authors(50, 9401)
     await strangers.found(data, PORT, followed=everyone)
     await fill(data, PORT, everyone, STORED, count())
-    token = await _token(data)
+    token = await owners_token(data)
     home = f"/api/v1/timelines/home?limit=40 HTTP/1.1\r\nAuthorization: Bearer {token}"
     cases = (
         ("actor", "/actor HTTP/1.1\r\nAccept: application/activity+json", 6_000, 0.15),
@@ -71,7 +71,7 @@ async def _answer(target: str) -> bytes:
     return body
 
 
-async def _token(data: Path) -> str:
+async def owners_token(data: Path) -> str:
     """A token of the owner's, as scripts get it."""
     made = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "node", "token", "--data", str(data), cwd=ROOT, stdout=asyncio.subprocess.PIPE

@@ -7,7 +7,7 @@ Writing and reading are in this file; befriend.py and account.py hold the rest o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -71,9 +71,11 @@ class Owner(Befriending, Account):
 
     # ── write ───────────────────────────────────────────────────────────────────────────────
 
-    async def post(self, draft: Draft) -> Posted:
+    async def post(self, draft: Draft, *, first: Callable[[Post], Awaitable[None]] | None = None) -> Posted:
         """Publish a status: counted, rendered, signed, stored and owed to its readers, or nothing at all.
 
+        `first` is done once it is stored and before it goes out: a thousand deliveries under way would
+        keep whoever waits for it waiting. It is not called for what was published before.
         Raises TooLong, NotAllowed, NotFound (what it answers is not here).
         """
         if (before := await self._posted_before(draft)) is not None:
@@ -115,7 +117,15 @@ class Owner(Befriending, Account):
             quote=quoted.note.iri if quoted else None,
             attachments=await self._media.attachments(draft.media),
         )
-        return Posted(*await self._publish(identifier, note, draft.visibility, draft.once, draft.media), unknown)
+        post, jobs, inboxes = await self._publish(identifier, note, draft.visibility, draft.once, draft.media)
+        if post.id != identifier:
+            return Posted(post, 0, unknown)
+        try:
+            if first is not None:
+                await first(post)
+        finally:
+            self._done(jobs, Tell("note", str(identifier)), Tell("page", str(identifier)))
+        return Posted(post, inboxes, unknown)
 
     async def _posted_before(self, draft: Draft) -> Posted | None:
         if draft.once is None:
@@ -235,7 +245,8 @@ class Owner(Befriending, Account):
 
     async def _publish(
         self, identifier: int, note: Note, visibility: Visibility, once: str | None, media: Sequence[int]
-    ) -> tuple[Post, int]:
+    ) -> tuple[Post, list[Job], int]:
+        """Sign and store. Another post than this comes back when its word was used before."""
         assert note.published is not None
         now = note.published
         proven = visibility.is_open or self._sign_private_posts
@@ -248,7 +259,7 @@ class Owner(Befriending, Account):
             if once is not None:
                 number = await scheduled.posted_before(tx, once)  # by a request at the same time
                 if number is not None and (post := await notes.get_by_id(tx, number)) is not None:
-                    return post, 0
+                    return post, [], 0
                 await scheduled.remember(tx, once, identifier, now)
             own = (await stored.briefs(tx, [self._ids.actor]))[self._ids.actor]
             new = notes.NewNote(
@@ -277,8 +288,7 @@ class Owner(Befriending, Account):
                 jobs += await self._ask_to_quote(tx, sealed, quoted, now)
             post = await notes.get_by_id(tx, identifier)
         assert post is not None
-        self._done(jobs, Tell("note", str(identifier)), Tell("page", str(identifier)))
-        return post, len(inboxes)
+        return post, jobs, len(inboxes)
 
     async def _ask_to_quote(self, tx: Tx, note: Sealed, quoted: Post, now: datetime) -> list[Job]:
         """The author of what is quoted is asked for leave (FEP-044f); until then it is a link."""

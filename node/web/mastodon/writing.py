@@ -12,7 +12,7 @@ from pydantic import field_validator
 
 from node.errors import NotAllowed, NotFound
 from node.media.library import Description
-from node.model import Draft, Iri, PollDraft, QuotePolicy, Visibility
+from node.model import Draft, Iri, PollDraft, Post, QuotePolicy, Visibility
 from node.storage import timelines
 from node.storage.scheduled import Scheduled
 from node.web.mastodon import entities, gather, parts
@@ -21,7 +21,7 @@ from node.web.mastodon.entities import Json
 from node.web.mastodon.errors import Invalid
 from node.web.mastodon.forms import Form
 from node.web.mastodon.media import focus_of, uploads
-from node.web.mastodon.reply import links, reply
+from node.web.mastodon.reply import Fragment, links, reply
 from node.web.mastodon.route import Route
 from node.web.mastodon.statuses import found, shown
 
@@ -105,8 +105,13 @@ async def create(call: Call) -> web.Response:
         if at > now:
             waiting = await call.rooms.schedule.plan(draft, at)
             return reply(await _scheduled(call, waiting))
-    posted = await call.rooms.owner.post(draft)
-    return reply(await shown(call, posted.post))
+    answer: list[Fragment] = []
+
+    async def answered(post: Post) -> None:
+        answer.append(await shown(call, post))
+
+    posted = await call.rooms.owner.post(draft, first=answered)
+    return reply(answer[0] if answer else await shown(call, posted.post))
 
 
 async def _draft(call: Call) -> tuple[Draft, NewStatus]:
