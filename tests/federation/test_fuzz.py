@@ -61,7 +61,7 @@ def _has_a_name(error: CuicuiError) -> None:
 # ── what is pure ─────────────────────────────────────────────────────────────────────────────
 
 
-@settings(ALWAYS, max_examples=1200)
+@settings(ALWAYS, max_examples=2500)
 @given(some_case, steps)
 def test_spoiled_activities_are_parsed_or_refused(case: tuple[str, int], how: list[Step]) -> None:
     """security.md §4: "validate to dataclasses at the door"; parsing is total, and so is what decides on it."""
@@ -81,7 +81,7 @@ def test_spoiled_activities_are_parsed_or_refused(case: tuple[str, int], how: li
     repr(activity).encode()  # nothing in it that cannot be written down
 
 
-@settings(ALWAYS, max_examples=400)
+@settings(ALWAYS, max_examples=800)
 @given(st.sampled_from(ACTORS), steps)
 def test_spoiled_accounts_are_parsed_or_refused(document: Any, how: list[Step]) -> None:
     """The same for actors, and for what one meets in a collection."""
