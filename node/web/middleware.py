@@ -28,6 +28,13 @@ HEADERS = {
 }
 """On everything the node answers (security.md §6); a handler that sets one of them keeps its own."""
 
+_OPENED_BY_APPS = ("/login", "/oauth/")
+"""Where web apps (Phanpy) send a window of their own, which must find its way back to the one that opened it.
+
+Any stricter policy, on a redirect too, cuts that thread for good: to the app the window is then closed. What an opener
+gains is little: to send the window elsewhere, and to see whether it is closed; framing stays forbidden.
+"""
+
 _ONLY_JSON = ("/api/", "/oauth/token", "/oauth/revoke", "/.well-known/", "/nodeinfo/", "/inbox")
 _ACTIVITYPUB = ("/actor", "/server-actor", "/outbox", "/followers", "/following", "/featured", "/notes/", "/contexts/")
 _WORDS = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
@@ -53,9 +60,11 @@ class Failure:
 ErrorPage = Callable[[Failure], str]
 
 
-async def protect(_request: web.Request, response: web.StreamResponse) -> None:
+async def protect(request: web.Request, response: web.StreamResponse) -> None:
     """Signal handler: runs just before the headers of any answer are sent."""
     headers = response.headers
+    if request.path.startswith(_OPENED_BY_APPS):
+        headers.setdefault("Cross-Origin-Opener-Policy", "unsafe-none")
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
     headers["Server"] = "cuicui"

@@ -112,6 +112,20 @@ async def test_an_app_logs_in(alice: Home, browser: Browser, anybody: Client) ->
     assert (await mine.get("/api/v1/apps/verify_credentials")).json["name"] == "Tester"
 
 
+async def test_a_window_that_an_app_opened_finds_its_way_back(browser: Browser, anybody: Client) -> None:
+    """Phanpy asks in a window of its own: one stricter answer on the way, and to the app it is closed (HTML, COOP)."""
+    path = question(await register(anybody))
+    login = await browser.get(path)
+    form = await browser.get(login.location)
+    logged_in = await browser.send(form, password=PASSWORD)
+    asked = await browser.get(logged_in.location)
+    allowed = await browser.send(asked, decision="allow")
+    policies = [page.headers["Cross-Origin-Opener-Policy"] for page in (login, form, logged_in, asked, allowed)]
+    assert policies == ["unsafe-none"] * 5
+    assert all("frame-ancestors 'none'" in page.headers["Content-Security-Policy"] for page in (form, asked))
+    assert (await browser.get("/access")).headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
 async def test_a_code_can_be_shown_instead(browser: Browser, anybody: Client) -> None:
     """client-api.md §1: "oob page shows the code"."""
     app = await register(anybody, redirect_uris=[OOB])
