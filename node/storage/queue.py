@@ -77,7 +77,7 @@ async def put(
             queue.c.activity == activity, queue.c.worker == worker, queue.c.attempts == 0
         )
     )
-    return [Job(row.id, activity, actor, Iri(row.inbox), row.origin, 0, at, body) for row in owed]
+    return [Job(row.id, activity, actor, Iri(row.inbox), row.origin, 0, at, body) for row in owed.all()]
 
 
 def _put_all(tx: Tx, constant: dict[str, object], wanted: list[tuple[Iri, str]]) -> Insert:
