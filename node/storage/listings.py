@@ -14,7 +14,8 @@ from node.storage import blocks
 from node.storage.actors import by_ids
 from node.storage.dialect import Tx
 from node.storage.notes import posts, to_post
-from node.storage.schema import actors, bookmarks, home, list_members, lists, notes, reactions
+from node.storage.schema import actors, bookmarks, home, list_members, lists, note_tags, notes, reactions
+from node.text import fold_tag
 
 MOST = 80
 
@@ -102,33 +103,25 @@ async def tag_page(
     own: bool | None = None,
     only_media: bool = False,
 ) -> list[Post]:
-    """Public posts with one of these hashtags, all of those, and none of the others; names are casefolded."""
-    spelled = {spelling for tag in any_of for spelling in (tag, tag.upper(), tag.capitalize(), tag.title())}
-    likely = or_(*(cast(notes.c.hashtags, Text).ilike(f'%"{_literal(one)}"%', escape="\\") for one in sorted(spelled)))
-    query = posts().where(notes.c.visibility == Visibility.PUBLIC.value, likely, ~blocks.is_muted(actors.c.iri, now))
+    """Public posts with one of these hashtags, all of those, and none of the others; in any spelling."""
+    query = posts().where(
+        notes.c.id.in_(_carrying({fold_tag(one) for one in any_of})),
+        notes.c.visibility == Visibility.PUBLIC.value,
+        ~blocks.is_muted(actors.c.iri, now),
+    )
+    for one in sorted(all_of):
+        query = query.where(notes.c.id.in_(_carrying({fold_tag(one)})))
+    if none_of:
+        query = query.where(notes.c.id.not_in(_carrying({fold_tag(one) for one in none_of})))
     if own is not None:
         query = query.where(notes.c.own if own else ~notes.c.own)
     if only_media:
         query = query.where(_HAS_MEDIA)
-    found: list[Post] = []
-    limit = max(1, min(window.limit, MOST))
-    while True:  # the database finds what is likely; which tags a post has is settled here
-        rows = await windowed(tx, query, notes.c.id, replace(window, limit=MOST))
-        page = [to_post(row) for row in rows]
-        fitting = [post for post in page if _fits(post, any_of, all_of, none_of)]
-        found = [*fitting, *found] if window.nearest else [*found, *fitting]
-        if len(page) < MOST or len(found) >= limit:
-            return found[-limit:] if window.nearest else found[:limit]
-        window = replace(window, after=page[0].id) if window.nearest else replace(window, before=page[-1].id)
+    return [to_post(row) for row in await windowed(tx, query, notes.c.id, window)]
 
 
-def _fits(post: Post, any_of: set[str], all_of: set[str], none_of: set[str]) -> bool:
-    tags = {tag.casefold() for tag in post.note.hashtags}
-    return bool(tags & any_of) and all_of <= tags and not (tags & none_of)
-
-
-def _literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _carrying(tags: set[str]) -> Select[tuple[int]]:
+    return select(note_tags.c.note_id).where(note_tags.c.tag.in_(sorted(tags)))
 
 
 async def direct_page(tx: Tx, window: Window, now: datetime) -> list[Post]:

@@ -62,7 +62,9 @@ class Store:
             self._writer = _sqlite_engine(self.url, pool_size=1, begin="BEGIN IMMEDIATE", cache=WRITER_CACHE)
             self._reader = _sqlite_engine(self.url, pool_size=READERS, begin="BEGIN", cache=READER_CACHE)
         else:
-            self._writer = self._reader = create_async_engine(self.url, pool_size=READERS + 1, pool_pre_ping=True)
+            self._writer = self._reader = create_async_engine(
+                self.url, pool_size=READERS + 1, pool_pre_ping=True, json_serializer=_json
+            )
 
     @property
     def path(self) -> Path | None:
