@@ -31,6 +31,13 @@ class Forbidden(ApiError):
     code = "forbidden"
 
 
+class TooSlow(ApiError):
+    """A body that did not arrive in time."""
+
+    status = 408
+    code = "too_slow"
+
+
 class Gone(ApiError):
     status = 410
     code = "gone"
@@ -39,6 +46,11 @@ class Gone(ApiError):
 class TooLarge(ApiError):
     status = 413
     code = "too_large"
+
+
+class Unsupported(ApiError):
+    status = 415
+    code = "unsupported"
 
 
 class Invalid(ApiError):

@@ -6,6 +6,7 @@ Clients mix freely (client-api.md §8): brackets in any of the three kinds of fo
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import tempfile
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import parse_qsl
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import BadHttpMessage
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from node.errors import NotAllowed
-from node.web.mastodon.errors import Invalid, TooLarge, Unreadable
+from node.web.mastodon.errors import Invalid, TooLarge, TooSlow, Unreadable, Unsupported
 
 TEXT_LIMIT = 1024 * 1024
 """Octets of a body, files left out."""
@@ -29,6 +31,12 @@ PARTS = 1000
 """Fields of one form, counted as they are written."""
 
 DEPTH = 5
+TEXT_TIMEOUT = 30.0
+"""Seconds for a whole body without files (security.md §10)."""
+
+FILE_TIMEOUT = 15 * 60.0
+"""Seconds for one with files, which only an app of the owner's can send."""
+
 _CHUNK = 64 * 1024
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
@@ -94,22 +102,44 @@ async def read(request: web.Request, *, files: bool) -> Params:
 
     Raises Unreadable (400) for what cannot be read, TooLarge (413), NotAllowed (422) for files where none belong.
     """
-    found = nested(parse_qsl(request.query_string, keep_blank_values=True, max_num_fields=PARTS))
+    found = _pairs(request.rel_url.raw_query_string)
     if request.method in ("GET", "HEAD", "DELETE") and not request.body_exists:
         return found
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Unsupported("a compressed body is not read here", hint="send it as it is")
     kind = request.content_type
     if kind == "multipart/form-data":
         return found | nested(await _multipart(request, files=files))
-    raw = await _raw(request)
+    try:
+        async with asyncio.timeout(TEXT_TIMEOUT):
+            raw = await _raw(request)
+    except TimeoutError:
+        raise TooSlow(f"the request did not arrive within {TEXT_TIMEOUT:.0f} s") from None
     if not raw.strip():
         return found
     if kind == "application/json" or (kind == "application/octet-stream" and raw[:1] in b"{["):
         return found | _json(raw)
     try:
-        pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=PARTS)
+        written = raw.decode()
+    except UnicodeDecodeError:
+        raise Unreadable("the form is not UTF-8") from None
+    return found | _pairs(written)
+
+
+def _pairs(written: str) -> Params:
+    """A query, or a form of that kind. Raises Unreadable."""
+    try:
+        pairs = parse_qsl(written, keep_blank_values=True, max_num_fields=PARTS)
     except ValueError as error:
         raise Unreadable("the form cannot be read", hint=str(error)[:100]) from None
-    return found | nested(pairs)
+    return nested((_text(name), _text(value)) for name, value in pairs)
+
+
+def _text(value: str) -> str:
+    """Raises Unreadable for what no database keeps as text."""
+    if "\0" in value:
+        raise Unreadable("there is a NUL in the text")
+    return value
 
 
 async def _raw(request: web.Request) -> bytes:
@@ -128,6 +158,8 @@ def _json(raw: bytes) -> Params:
     try:
         value = json.loads(raw)
         json.dumps(value, ensure_ascii=False).encode()  # no lone surrogates: they could be stored nowhere
+        if b"\\u0000" in raw:
+            _no_nul(value)
     except (ValueError, RecursionError):
         raise Unreadable("the body is not JSON") from None
     if not isinstance(value, dict):
@@ -136,46 +168,76 @@ def _json(raw: bytes) -> Params:
     return nested(value.items()) if any("[" in name for name in value) else value
 
 
+def _no_nul(value: Any) -> None:
+    for inner in (*value, *value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _no_nul(inner)
+    if isinstance(value, str):
+        _text(value)
+
+
 async def _multipart(request: web.Request, *, files: bool) -> list[tuple[str, Any]]:
+    """Text within half a minute; with files, as long as it keeps coming, so much of it as a slow line carries."""
+    pairs: list[tuple[str, Any]] = []
     try:
-        reader = await request.multipart()
-        pairs: list[tuple[str, Any]] = []
-        room = TEXT_LIMIT
-        async for part in reader:
-            if not isinstance(part, BodyPartReader) or part.name is None:
-                raise Unreadable("a part of the form has no name")
-            if len(pairs) >= PARTS:
-                raise Unreadable(f"more than {PARTS} fields")
-            if part.filename is not None:
-                if not files:
-                    raise NotAllowed("no files belong here", hint="upload them: POST /api/v2/media")
-                pairs.append((part.name, await _spooled(part)))
-                continue
-            text = b""
-            while block := await part.read_chunk(_CHUNK):
-                room -= len(block)
-                if room < 0:
-                    raise TooLarge("the request is too large", hint=f"{TEXT_LIMIT} octets of text are read")
-                text += block
-            pairs.append((part.name, text.decode()))
-    except (ValueError, AssertionError, RuntimeError) as error:
-        raise Unreadable("the multipart form cannot be read", hint=str(error)[:100]) from None
+        async with asyncio.timeout(FILE_TIMEOUT if files else TEXT_TIMEOUT):
+            await _parts(await request.multipart(), pairs, files=files)
+    except BaseException as error:
+        for _, value in pairs:
+            if isinstance(value, Upload):
+                value.file.close()
+        if isinstance(error, TimeoutError):
+            raise TooSlow("the form did not arrive in time") from None
+        if isinstance(error, ValueError | AssertionError | RuntimeError | LookupError | BadHttpMessage):
+            raise Unreadable("the multipart form cannot be read", hint=str(error)[:100]) from None
+        raise
     return pairs
 
 
+async def _parts(reader: MultipartReader, pairs: list[tuple[str, Any]], *, files: bool) -> None:
+    room, space = TEXT_LIMIT, FILE_LIMIT
+    async for part in reader:
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            raise Unreadable("a part of the form has no name")
+        if len(pairs) >= PARTS:
+            raise Unreadable(f"more than {PARTS} fields")
+        room -= len(part.name)
+        if part.filename is not None:
+            if not files:
+                raise NotAllowed("no files belong here", hint="upload them: POST /api/v2/media")
+            if sum(isinstance(value, Upload) for _, value in pairs) >= FILES:
+                raise Unreadable(f"more than {FILES} files")
+            upload = await _spooled(part, space)
+            space -= upload.size
+            pairs.append((_text(part.name), upload))
+            continue
+        text = bytearray()
+        while block := await part.read_chunk(_CHUNK):
+            room -= len(block)
+            if room < 0:
+                raise TooLarge("the request is too large", hint=f"{TEXT_LIMIT} octets of text are read")
+            text += block
+        pairs.append((_text(part.name), _text(text.decode())))
+
+
 FILE_LIMIT = 100 * 1024 * 1024
-"""Octets of one file at the door; what is taken in depends on its kind (node/media)."""
+"""Octets of all files of a request at the door; what is taken in depends on their kind (node/media)."""
+
+FILES = 8
+"""Of one request; an app sends one, or two (the pictures of a profile)."""
 
 
-async def _spooled(part: BodyPartReader) -> Upload:
+async def _spooled(part: BodyPartReader, space: int) -> Upload:
     file = tempfile.SpooledTemporaryFile(max_size=_CHUNK)  # noqa: SIM115 - lives as long as the request
     size = 0
-    while block := await part.read_chunk(_CHUNK):
-        size += len(block)
-        if size > FILE_LIMIT:
-            file.close()
-            raise TooLarge("the file is too large", hint=f"at most {FILE_LIMIT // 1024 // 1024} MiB")
-        file.write(block)
+    try:
+        while block := await part.read_chunk(_CHUNK):
+            size += len(block)
+            if size > space:
+                raise TooLarge("the file is too large", hint=f"at most {FILE_LIMIT // 1024 // 1024} MiB")
+            file.write(block)
+    except BaseException:
+        file.close()
+        raise
     return Upload(file, Path(part.filename or "").name[:200], size)
 
 

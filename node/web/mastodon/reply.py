@@ -42,7 +42,7 @@ def links(call: Call, ids: Sequence[int | str], limit: int) -> dict[str, str]:
     if not ids:
         return {}
     kept = [(name, value) for name, value in call.request.query.items() if name not in _PAGING]
-    here = call.rooms.ids.base + call.request.path
+    here = call.rooms.ids.base + call.request.rel_url.raw_path  # as it was written: a header holds no line ends
     found = []
     if len(ids) >= limit:
         found.append(f'<{here}?{urlencode([*kept, ("max_id", ids[-1])])}>; rel="next"')

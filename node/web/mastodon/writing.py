@@ -101,7 +101,7 @@ async def create(call: Call) -> web.Response:
     now = call.rooms.clock()
     at = form.scheduled_at
     if at is not None:
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        at = _utc(at)
         if at > now:
             waiting = await call.rooms.schedule.plan(draft, at)
             return reply(await _scheduled(call, waiting))
@@ -141,6 +141,14 @@ async def _draft(call: Call) -> tuple[Draft, NewStatus]:
         media=_media(form.media_ids),
     )
     return draft, form
+
+
+def _utc(at: datetime) -> datetime:
+    """Raises Invalid for a moment that is in no year of ours, elsewhere."""
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise Invalid("Validation failed: Scheduled at is not a time") from None
 
 
 def _media(written: Sequence[str]) -> tuple[int, ...]:
@@ -268,7 +276,7 @@ async def reschedule(call: Call) -> web.Response:
         at = datetime.fromisoformat(written)
     except ValueError:
         raise Invalid("Validation failed: Scheduled at is not a date") from None
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    at = _utc(at)
     return reply(await _scheduled(call, await call.rooms.schedule.move(call.id(), at)))
 
 
