@@ -11,6 +11,7 @@ from sqlalchemy import Column, ColumnElement, Select, Text, cast, func, or_, sel
 
 from node.model import Actor, Iri, Post, QuoteState, ReactionKind, Visibility, Window
 from node.storage import blocks
+from node.storage import lists as of_people
 from node.storage.actors import by_ids
 from node.storage.dialect import Tx
 from node.storage.notes import posts, to_post
@@ -35,15 +36,17 @@ async def windowed(tx: Tx, query: Select[Any], key: Column[Any] | ColumnElement[
 
 
 async def home_page(tx: Tx, window: Window, now: datetime, *, of_list: int | None = None) -> list[Post]:
-    """The home timeline, or those of its posts that members of a list wrote or brought. Mutes count as of `now`."""
+    """The home timeline, or what a list shows of what its members wrote or brought there. Mutes count as of `now`."""
     query = posts(home.c.id.label("entry"), home.c.actor_id.label("brought_by")).join(
         home, home.c.note_id == notes.c.id
     )
     query = query.where(~blocks.is_muted(actors.c.iri, now), ~blocks.brought_by_muted(now))
-    if of_list is not None:
+    if of_list is None:
+        query = query.where(~of_people.is_kept_apart())
+    else:
         members = select(list_members.c.actor).where(list_members.c.list_id == of_list)
         numbers = select(actors.c.id).where(actors.c.iri.in_(members)).correlate(None)
-        query = query.where(home.c.actor_id.in_(numbers))
+        query = query.join(lists, lists.c.id == of_list).where(home.c.actor_id.in_(numbers), of_people.shows())
     return await _brought(tx, await windowed(tx, query, home.c.id, window))
 
 
@@ -197,3 +200,12 @@ async def quoting(tx: Tx, note: Iri, window: Window) -> list[Post]:
 
 async def is_list(tx: Tx, identifier: int) -> bool:
     return (await tx.execute(select(lists.c.id).where(lists.c.id == identifier))).scalar_one_or_none() is not None
+
+
+async def members(tx: Tx, of_list: int, window: Window | None) -> list[int]:
+    """The numbers of the accounts in a list: one page, or without a window all of them."""
+    query = select(actors.c.id).join(list_members, list_members.c.actor == actors.c.iri)
+    query = query.where(list_members.c.list_id == of_list)
+    if window is None:
+        return list((await tx.execute(query.order_by(actors.c.id.desc()))).scalars())
+    return [row.id for row in await windowed(tx, query, actors.c.id, window)]

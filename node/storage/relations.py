@@ -12,7 +12,7 @@ from sqlalchemy import Table, delete, func, select, update
 from node.model import Iri, host_of, origin_of
 from node.notify import Kind
 from node.storage.dialect import Tx, ms, upsert, when
-from node.storage.schema import actors, followers, follows, notifications
+from node.storage.schema import actors, followers, follows, list_members, notifications
 
 
 class State(StrEnum):
@@ -49,7 +49,9 @@ async def settle_follow(tx: Tx, actor: Iri, state: State) -> None:
 
 
 async def end_follow(tx: Tx, actor: Iri) -> None:
+    """Nothing of theirs comes home any more, so they are in no list either."""
     await tx.execute(delete(follows).where(follows.c.actor == actor))
+    await tx.execute(delete(list_members).where(list_members.c.actor == actor))
 
 
 async def list_follows(tx: Tx, state: State | None = State.ACCEPTED) -> list[Relation]:

@@ -12,7 +12,7 @@ from node.ids import Snowflake
 from node.model import Iri, Visibility
 from node.storage import blocks
 from node.storage.dialect import Tx, ms
-from node.storage.schema import actors, home, list_members, notes, notifications
+from node.storage.schema import actors, home, notes, notifications
 
 LATE = timedelta(hours=1)
 """How much older than its arrival a post's number may be, to be noticed when another process stored it."""
@@ -88,14 +88,6 @@ async def boosts(tx: Tx, entries: Iterable[int], now: datetime) -> list[Placed]:
         )
     )
     return [Placed(row.id, Iri(row.by), False, True, False, frozenset(), False) for row in rows]
-
-
-async def lists_of(tx: Tx, people: Iterable[Iri]) -> dict[Iri, list[int]]:
-    """In which of the owner's lists these are."""
-    found: dict[Iri, list[int]] = {}
-    for row in await tx.execute(select(list_members).where(list_members.c.actor.in_(set(people)))):
-        found.setdefault(Iri(row.actor), []).append(row.list_id)
-    return found
 
 
 @dataclass(frozen=True, slots=True)

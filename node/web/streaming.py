@@ -17,8 +17,9 @@ from datetime import datetime, timedelta
 from node.events import Events
 from node.model import Clock, Tell
 from node.observe import count
+from node.storage import lists, tokens
 from node.storage import streams as stored
-from node.storage import tokens
+from node.storage.lists import Place
 from node.storage.store import Store
 from node.storage.streams import Placed
 
@@ -295,8 +296,7 @@ class Streams:
         async with self._store.read() as tx:
             placed = {one.id: one for one in await stored.posts(tx, posts, now)} if posts else {}
             placed |= {one.id: one for one in await stored.boosts(tx, entries, now)} if entries else {}
-            in_lists = any(name[0] == "list" for name in self._by_channel)
-            lists = await stored.lists_of(tx, {one.by for one in placed.values()}) if in_lists and placed else {}
+            listed = await lists.places(tx, [one.id for one in placed.values() if one.at_home]) if placed else {}
         for kind, subject in batch:
             if kind == "filters_changed":
                 self._send(News("filters_changed"), [("user",)])
@@ -307,12 +307,12 @@ class Streams:
             elif kind == "notification":
                 await self._tell_notification(int(subject))
             elif (one := placed.get(int(subject))) is not None:
-                await self._tell_post(kind, one, lists.get(one.by, []))
+                await self._tell_post(kind, one, listed.get(one.id, Place()))
 
-    async def _tell_post(self, kind: str, one: Placed, lists: list[int]) -> None:
+    async def _tell_post(self, kind: str, one: Placed, place: Place) -> None:
         if kind in ("note", "home") and not self._first("post", one.id):
             return
-        wanted = [to for to in _channels(one, lists) if to in self._by_channel]
+        wanted = [to for to in _channels(one, place) if to in self._by_channel]
         body = await self._render_status(one.id) if wanted else None
         if body is not None:
             self._send(News("status.update" if kind in _EDITS else "update", body.decode()), wanted)
@@ -354,11 +354,11 @@ class Streams:
 _HEARD = frozenset(["note", "home", "delete", "notification", "foreign", "filters_changed", *_EDITS])
 
 
-def _channels(one: Placed, lists: list[int]) -> list[Channel]:
+def _channels(one: Placed, place: Place) -> list[Channel]:
     """Where an entry belongs."""
     found: list[Channel] = []
     if one.at_home:
-        found += [("user",), *(("list", str(number)) for number in lists)]
+        found += [*([] if place.apart else [("user",)]), *(("list", str(number)) for number in place.lists)]
     if one.public:
         side = "public:local" if one.own else "public:remote"
         found += [("public",), (side,)]

@@ -10,7 +10,7 @@ import pytest
 from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Iri, Note, Notify, Tell, Verdict, Visibility, Window
 from node.notify import Kind
-from node.storage import actors, blocks, bookmarks, notes, notifications, push, streams
+from node.storage import actors, blocks, bookmarks, lists, notes, notifications, push, streams
 from node.storage.dialect import Tx
 from node.storage.migrate import migrate
 from node.storage.store import Store
@@ -131,6 +131,6 @@ async def test_news_is_found_by_number(store: Store) -> None:
         (placed,) = await streams.posts(tx, [number], NOW)
         assert (placed.at_home, placed.public, placed.hashtags) == (True, True, {"tea"})
         assert await streams.boosts(tx, [number], NOW) != []
-        assert await streams.lists_of(tx, [HER]) == {}
+        assert await lists.places(tx, [number]) == {}
         await blocks.mute(tx, HER, NOW, None)
         assert await streams.posts(tx, [number], NOW) == []

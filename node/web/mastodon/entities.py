@@ -14,6 +14,7 @@ from node import text
 from node.ids import Ids, minted_ms
 from node.model import Actor, Counts, Iri, Mention, Post, Profile, QuoteState, Visibility
 from node.storage.dialect import when
+from node.storage.filters import Filter
 from node.storage.tallies import ShownKey
 from node.web.mastodon import parts
 from node.web.mastodon.parts import Json, day, time, time_or_none
@@ -77,6 +78,8 @@ class Beside:
     """Ours for a file of somebody else's, of a kind: apps never ask strangers' servers for pictures."""
     files: Mapping[str, Json] = field(default_factory=dict)
     """The owner's own files as attachments, by their address."""
+    filters: tuple[Filter, ...] = ()
+    """The owner's, when it is the owner who asks."""
     synthetic: bool = True
     """Verdicts also show as filters and profile fields, for apps that know none; the owner may not want that."""
     now: datetime = EPOCH

@@ -10,13 +10,13 @@ import orjson
 
 from node.ids import minted_ms
 from node.model import Actor, Iri, Post, ReactionKind
-from node.storage import actors, bookmarks, notes, polls, quotes, reactions, relations, tallies
+from node.storage import actors, bookmarks, filters, notes, polls, quotes, reactions, relations, tallies
 from node.storage import media as stored_media
 from node.storage.dialect import Tx, when
 from node.storage.listings import boost_by_id
 from node.storage.tallies import ShownKey
 from node.storage.timelines import parents_of
-from node.web.mastodon import entities, media, parts
+from node.web.mastodon import entities, filtering, media, parts
 from node.web.mastodon.entities import Aside, Beside, Json, Numbers
 from node.web.mastodon.reply import Fragment
 
@@ -108,6 +108,7 @@ async def beside(
         muted=await bookmarks.muted_among(tx, roots) if roots else frozenset(),
         chosen=await polls.choices_of(tx, asked, ids.actor) if is_owner and asked else {},
         quoted=quoted,
+        filters=tuple(await filters.standing(tx, rooms.clock())) if is_owner and posts else (),
         synthetic=(await rooms.profile()).preferences.synthetic,
         address=rooms.remote_media.address,
         files=await _files(tx, rooms, [post.id for post in everything if post.own and post.note.attachments]),
@@ -156,8 +157,10 @@ async def statuses(tx: Tx, rooms: Rooms, posts: Sequence[Post], *, is_owner: boo
 
 
 def _near(post: Post, around: Beside, *, is_owner: bool) -> Aside:
-    filtered = tuple(parts.warnings(post)) if is_owner and around.synthetic else ()
-    return entities.aside(post, around, filtered)
+    filtered = parts.warnings(post) if is_owner and around.synthetic else []
+    if not post.own:
+        filtered += filtering.results(around.filters, post)
+    return entities.aside(post, around, tuple(filtered))
 
 
 def alone(post: Post) -> Post:
