@@ -404,3 +404,22 @@ async def test_a_scheduled_status_can_be_called_off(app: Client, alice: Home) ->
     assert (await app.request("DELETE", path)).json == {}
     assert (await app.request("DELETE", path)).status == 404
     assert (await alice.rows())["chores"] == 0
+
+
+async def test_a_thread_is_completed_while_it_is_read(app: Client, alice: Home, bob: Home) -> None:
+    """The answer comes from the store; what is missing is fetched from its origin, and not waited for for long."""
+    root = await posted(app, "root")
+    await posted(app, "answer", in_reply_to_id=root["id"])
+    app_of_bob = await Client.of(bob)
+    await bob.node.reading.open_thread(str(root["uri"]), fetch=True)
+    post = await bob.node.owner.find_post(str(root["uri"]))
+    assert post is not None
+
+    async def whole() -> bool:
+        context = await app_of_bob.get(f"/api/v1/statuses/{post.id}/context")
+        assert context.status == 200
+        return [status["content"] for status in context.json["descendants"]] == ["<p>answer</p>"]
+
+    await eventually(whole)
+    anybody = Client(bob, None)
+    assert (await anybody.get(f"/api/v1/statuses/{post.id}/context")).status == 404
