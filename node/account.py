@@ -25,6 +25,7 @@ from node.storage import actors as stored
 from node.storage import (
     chores,
     lookalikes,
+    oauth,
     profile,
     relations,
     sessions,
@@ -152,7 +153,7 @@ class Account(Acting):
     # ── password ─────────────────────────────────────────────────────────────────────────────
 
     async def set_password(self, password: str) -> None:
-        """A new password for the web login; browsers that are logged in have to log in again.
+        """A new password for the web login; browsers have to log in again, and codes not used yet are void.
 
         Apps keep their tokens: those are revoked one by one. Raises NotAllowed (too short, too long).
         """
@@ -161,6 +162,7 @@ class Account(Acting):
         async with self._store.write() as tx:
             await profile.set_password_hash(tx, secret)
             await sessions.end_all(tx)
+            await oauth.void_grants(tx)
 
     async def check_password(self, password: str) -> bool:
         """Whether this is the owner's password; no while none is set. One is checked at a time.

@@ -13,7 +13,10 @@ from node.storage.dialect import Tx, ms, when, when_or_none
 from node.storage.schema import apps, grants, tokens
 
 MOST_APPS = 500
-"""Registrations are open to anybody: beyond this, the oldest that nobody logged in with are forgotten."""
+"""Registrations are open to anybody: beyond this, those that the owner did not let in are forgotten after a day."""
+
+MOST_NEW = 2_000
+"""And beyond this at once, however young they are: nobody fills the disk by asking for names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,17 @@ async def add_app(
 
 
 async def forget_unused(tx: Tx, *, before: datetime) -> None:
-    """Keep the registrations that have a token, and the newest of the others; all that are younger than `before`."""
-    used = select(tokens.c.app_id).where(tokens.c.app_id.is_not(None))
-    newest = select(apps.c.id).order_by(apps.c.id.desc()).limit(MOST_APPS)
-    await tx.execute(
-        delete(apps).where(apps.c.id.not_in(newest), apps.c.id.not_in(used), apps.c.created_at < ms(before))
-    )
+    """Keep the registrations that the owner let in, and the newest of the others; more of those younger than `before`.
+
+    A token for an app alone is to be had by anybody who registers, so it keeps nothing, and goes with its app.
+    """
+    used = select(tokens.c.app_id).where(tokens.c.app_id.is_not(None), tokens.c.kind == "user")
+    others = select(apps.c.id).where(apps.c.id.not_in(used)).order_by(apps.c.id.desc())
+    too_many = apps.c.id.not_in(others.limit(MOST_NEW))
+    too_old = apps.c.id.not_in(others.limit(MOST_APPS)) & (apps.c.created_at < ms(before))
+    await tx.execute(delete(apps).where(apps.c.id.not_in(used), too_many | too_old))
+    of_app = tokens.c.kind == "app"
+    await tx.execute(delete(tokens).where(of_app, tokens.c.app_id.not_in(select(apps.c.id))))
 
 
 async def app_of(tx: Tx, client_id: str) -> App | None:
@@ -128,6 +136,11 @@ async def grant_of(tx: Tx, hash_: str) -> Grant | None:
         when(row.expires_at),
         when_or_none(row.used_at),
     )
+
+
+async def void_grants(tx: Tx) -> None:
+    """Codes that were not used yet open nothing any more."""
+    await tx.execute(delete(grants).where(grants.c.used_at.is_(None)))
 
 
 async def use_grant(tx: Tx, hash_: str, at: datetime) -> bool:

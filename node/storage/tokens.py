@@ -98,6 +98,16 @@ async def revoke(tx: Tx, *, hashes: Sequence[str] = (), grant: str | None = None
     return gone
 
 
+async def keep_newest(tx: Tx, *, app_id: int, most: int) -> list[str]:
+    """Of the tokens for an app alone only so many stay. The hashes of those that went."""
+    of_app = (tokens.c.kind == "app") & (tokens.c.app_id == app_id)
+    query = select(tokens.c.hash).where(of_app).order_by(tokens.c.created_at.desc()).offset(most)
+    gone = list((await tx.execute(query)).scalars())
+    if gone:
+        await tx.execute(delete(tokens).where(tokens.c.hash.in_(gone)))
+    return gone
+
+
 def _token(row: Any) -> Token:
     return Token(
         hash=row.hash,

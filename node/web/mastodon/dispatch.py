@@ -25,6 +25,7 @@ from node.web.mastodon.reply import reply
 from node.web.mastodon.rooms import Rooms
 from node.web.mastodon.route import ANY_TOKEN, ANYONE, Route, Table, allows
 from node.web.middleware import failure_of
+from node.web.peers import network
 from node.web.streaming import Streams
 
 CORS = {
@@ -45,6 +46,9 @@ SPAN = 300
 ALLOWED = {True: 300_000, False: 3_000}
 """Requests in that time: by an app of the owner's (a bound against loops, not a price), and by an anonymous address."""
 
+COUNTED = 4096
+"""Who asked is remembered for so many: a crowd costs no more than that."""
+
 TOKENS_KEPT = 256
 
 
@@ -55,6 +59,7 @@ class Api:
         self.rooms = rooms
         self.table = table
         self._tokens: OrderedDict[str, Token] = OrderedDict()
+        self._taken_back = 0
         self._counts: dict[str, tuple[int, int]] = {}
         self._on_revoked: list[Callable[[set[str]], None]] = []
         self._used: dict[str, None] = {}
@@ -157,10 +162,13 @@ class Api:
         hash_ = tokens.hashed(value)
         known = self._tokens.get(hash_)
         if known is None:
+            before = self._taken_back
             async with self.rooms.store.read() as tx:
                 known = await tokens.find(tx, value)
             if known is None:
                 raise Unauthorized("The access token is invalid")
+            if before != self._taken_back:  # tokens were revoked while we looked: perhaps this one, after it was read
+                return await self.token(value)
             self._tokens[hash_] = known
             if len(self._tokens) > TOKENS_KEPT:
                 self._tokens.popitem(last=False)
@@ -172,6 +180,7 @@ class Api:
 
     def forget_tokens(self, hashes: set[str]) -> None:
         """Tokens were revoked: they open nothing from now on, and what they opened is closed."""
+        self._taken_back += 1
         for hash_ in hashes or set(self._tokens):
             self._tokens.pop(hash_, None)
         for listener in self._on_revoked:
@@ -186,15 +195,15 @@ class Api:
 
     def _count(self, request: web.Request, token: Token | None) -> dict[str, str]:
         """The X-RateLimit headers. Raises TooMany."""
-        who = token.hash if token is not None else (request.remote or "")
+        who = token.hash if token is not None else network(request.remote)
         allowed = ALLOWED[token is not None]
         now = int(time.time())
         span = now // SPAN
-        if len(self._counts) > 4096:
-            self._counts = {name: entry for name, entry in self._counts.items() if entry[0] == span}
-        before = self._counts.get(who, (span, 0))
+        before = self._counts.pop(who, (span, 0))
         count = before[1] + 1 if before[0] == span else 1
-        self._counts[who] = (span, count)
+        self._counts[who] = (span, count)  # at the end: the first are those who asked least lately
+        if len(self._counts) > COUNTED:
+            del self._counts[next(iter(self._counts))]
         if count > allowed:
             raise TooMany("Too many requests", hint=f"again in {SPAN - now % SPAN} seconds")
         return {

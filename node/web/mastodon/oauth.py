@@ -21,6 +21,7 @@ from node.storage import oauth, tokens
 from node.storage.dialect import Tx
 from node.storage.oauth import App
 from node.storage.tokens import hashed
+from node.text import plain
 from node.web.mastodon.call import Call
 from node.web.mastodon.errors import ApiError, Invalid
 from node.web.mastodon.reply import reply
@@ -30,6 +31,15 @@ OOB = "urn:ietf:wg:oauth:2.0:oob"
 """The code is shown, and the owner types it into the app."""
 
 MOST_URIS = 10
+MOST_OF_APP = 10
+"""Tokens of an app alone, which anybody may ask for as often as they like: the newest are good."""
+
+_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
+LONGEST_URIS = 5000
+"""Characters of all together."""
+
+LONGEST_NAME = 200
+_WEBSITE = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+(?:[/?#][!-~]*)?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,100}")
 _NEVER = frozenset(
     [
@@ -64,14 +74,16 @@ def is_redirect(uri: str) -> bool:
         return False
     try:
         parts = urlsplit(uri)
-        host, _port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         return False
     scheme = parts.scheme.lower()
     if not _SCHEME.fullmatch(scheme) or scheme in _NEVER or "\\" in uri or parts.fragment or "#" in uri:
         return False
     if scheme in ("http", "https"):
-        if not host or parts.username is not None:
+        # Nothing but a host: it is shown to the owner as where the answer goes, and named in a policy.
+        named = parts.netloc if port is None else parts.netloc.removesuffix(f":{port}")
+        if not host or not _HOST.fullmatch(named):
             return False
         return scheme == "https" or host in _LOOPBACK
     return len(uri) > len(scheme) + 1
@@ -91,19 +103,19 @@ def read_scopes(written: str, *, default: str = "read") -> str:
 
 async def register(call: Call) -> web.Response:
     """A new app. Anybody may ask: it opens nothing before the owner says yes."""
-    name = call.text("client_name").strip()
+    written = call.text("client_name")
+    if len(written) > LONGEST_NAME:
+        raise Invalid(f"Validation failed: Application name is too long (maximum is {LONGEST_NAME} characters)")
+    name = plain(written, LONGEST_NAME)  # the owner reads it where it is decided who comes in
     if not name:
         raise Invalid("Validation failed: Application name can't be blank")
-    if len(name) > 200:
-        raise Invalid("Validation failed: Application name is too long (maximum is 200 characters)")
-    written = call.params.get("redirect_uris") or call.params.get("redirect_uri") or ""
-    uris = written.split() if isinstance(written, str) else [item for item in written if isinstance(item, str)]
+    uris = [uri for one in call.many("redirect_uris") or call.many("redirect_uri") for uri in one.split()]
     if not uris:
         raise Invalid("Validation failed: Redirect URI can't be blank")
-    if len(uris) > MOST_URIS or not all(map(is_redirect, uris)):
+    if len(uris) > MOST_URIS or sum(map(len, uris)) > LONGEST_URIS or not all(map(is_redirect, uris)):
         raise Invalid("Validation failed: Redirect URI must be an absolute URI that an app may use")
     website = call.text("website").strip() or None
-    if website is not None and (len(website) > 2000 or not re.match(r"https?://[^\s/]", website)):
+    if website is not None and (len(website) > 500 or not _WEBSITE.fullmatch(website)):
         raise Invalid("Validation failed: Website must be a valid URL")
     scopes = read_scopes(call.text("scopes") or " ".join(call.many("scopes")))
     client_id, secret, now = secrets.token_urlsafe(32), secrets.token_urlsafe(32), call.rooms.clock()
@@ -238,6 +250,9 @@ async def _for_app(call: Call) -> web.Response:
             raise OAuthError("invalid_scope", f"the app is registered for: {app.scopes}")
         value = secrets.token_urlsafe(32)
         await tokens.add(tx, value, label=app.name, scopes=scopes, at=now, kind="app", app_id=app.id)
+        gone = await tokens.keep_newest(tx, app_id=app.id, most=MOST_OF_APP)
+    if gone:
+        call.api.forget_tokens(set(gone))
     return _granted(value, scopes, int(now.timestamp()))
 
 

@@ -6,6 +6,7 @@ carries a token that only our own page can know, and must not come from another 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -29,7 +30,10 @@ __all__ = ["SignIn"]
 
 CODE_LIFETIME = timedelta(seconds=60)
 FORM_LIMIT = 64 * 1024
+FORM_TIMEOUT = 30.0
+"""Seconds for a whole form (security.md §10)."""
 
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self' {target}; "
@@ -75,7 +79,9 @@ class SignIn:
     ) -> web.Response:
         async with self._rooms.store.read() as tx:
             has_password = await profile.password_hash(tx) is not None
-        token = request.cookies.get(self._cookies.before) or secrets.token_urlsafe(32)
+        token = request.cookies.get(self._cookies.before, "")
+        if not _TOKEN.fullmatch(token):  # none yet, or none of ours
+            token = secrets.token_urlsafe(32)
         response = self._page(
             "login.html", status=status, next=to, token=token, problem=problem, has_password=has_password
         )
@@ -90,10 +96,9 @@ class SignIn:
         ):
             return await self._login_page(request, to, problem="The form was too old. Please try again.", status=403)
         address, now = request.remote or "", self._now()
-        if (pause := self._attempts.wait(address, now)) is not None:
+        if (pause := self._attempts.begin(address, now)) is not None:
             return await self._too_often(request, to, pause)
         if not await self._is_right(form.get("password", "")):
-            self._attempts.failed(address, now)
             return await self._login_page(request, to, problem="That is not the password.", status=401)
         self._attempts.succeeded(address)
         response = _see(to)
@@ -262,7 +267,10 @@ async def _form(request: web.Request) -> dict[str, str]:
     if (request.content_length or 0) > FORM_LIMIT:
         raise web.HTTPRequestEntityTooLarge(FORM_LIMIT, request.content_length or 0)
     try:
-        posted = await request.post()
+        async with asyncio.timeout(FORM_TIMEOUT):
+            posted = await request.post()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(reason=f"the form did not arrive within {FORM_TIMEOUT:.0f} s") from None
     except (ValueError, UnicodeDecodeError, LookupError):
         raise web.HTTPBadRequest(reason="the form cannot be read") from None
     return {name: value for name, value in posted.items() if isinstance(value, str)}

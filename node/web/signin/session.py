@@ -96,7 +96,9 @@ class Sessions:
 
 def same_secret(one: str | None, other: str | None) -> bool:
     """Both there, and equal, in constant time."""
-    return bool(one) and bool(other) and hmac.compare_digest((one or "").encode(), (other or "").encode())
+    if not one or not other:
+        return False
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
 
 
 def is_from_here(request: web.Request, ids: Ids) -> bool:
