@@ -19,7 +19,7 @@ _RSA_PUBLIC = b"\x85\x24"
 _SHA2_256 = b"\x12\x20"  # multihash: the function, then the length 32
 
 _MAX_TEXT = 2048
-"""Longest multibase text we decode; an RSA key of 8192 bits has 1443 characters."""
+"""Longest multibase text we decode; an RSA key of 4096 bits has 723 characters."""
 
 
 def base58_encode(data: bytes) -> str:

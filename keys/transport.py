@@ -26,14 +26,15 @@ from keys.errors import BadKey, BadSignature
 
 EXPONENT = 65537
 MIN_BITS = 2048
-MAX_BITS = 8192
+MAX_BITS = 4096
+"""Checking a signature costs with the square of the bits, and strangers choose their keys (security.md §10)."""
 _MAX_PEM = 16_384
 _PADDING, _SHA256 = padding.PKCS1v15(), SHA256()
 """Without state: made once, used for every signature."""
 
 
 class PublicTransport:
-    """An RSA public key of 2048 to 8192 bits with exponent 65537. Equal when modulus is."""
+    """An RSA public key of 2048 to 4096 bits with exponent 65537. Equal when modulus is."""
 
     def __init__(self, key: rsa.RSAPublicKey) -> None:
         _check_rsa(key.key_size, key.public_numbers().e)
