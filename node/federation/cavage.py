@@ -199,6 +199,14 @@ def _check_time(given: dict[str, str], names: list[str], fields: Fields, now: da
     return found
 
 
+def signed_at(fields: Fields) -> datetime | None:
+    """The moment that `read` found in these headers. Raises Refused where they make no sense."""
+    given = parameters(claims.only_line(fields, "signature"))
+    if "(created)" in _covered(given, given.get("algorithm", "").lower() or None):
+        return claims.moment(int(_number(given, "created") or 0))
+    return http_date(fields.get("date", ("",))[0].strip(" \t"))
+
+
 def _check_digest(fields: Fields, body: bytes) -> None:
     """`Digest: SHA-256=…` (RFC 3230): one line, names in any case."""
     lines = fields.get("digest", ())

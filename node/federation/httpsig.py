@@ -29,6 +29,7 @@ __all__ = [
     "read",
     "recall",
     "sign",
+    "signed_at",
     "verify",
 ]
 
@@ -82,6 +83,22 @@ def verify(claim: Claim, key: KnownKey, body: bytes) -> Signed:
 def recall(key: KnownKey, body: bytes, headers: tuple[tuple[str, str], ...], received_at: datetime) -> Signed:
     """What verify() made when it arrived, read back from our own store, where only verified bytes are put."""
     return Signed(actor=key.owner, key=key, body=body, dialect="stored", created=received_at, headers=headers)
+
+
+def signed_at(headers: tuple[tuple[str, str], ...]) -> datetime | None:
+    """When a signature was made, by the signer's clock, read back from the headers that were kept of it.
+
+    Of several labels (RFC 9421) the latest; None where nothing is said.
+    """
+    fields = claims.fields_of(headers)
+    try:
+        if "signature-input" in fields:
+            labels = rfc9421.signature_inputs(claims.only_line(fields, "signature-input")).values()
+            made = [label.parameters.get("created") for label in labels]
+            return max((claims.moment(at) for at in made if isinstance(at, int)), default=None)
+        return cavage.signed_at(fields)
+    except Refused:
+        return None
 
 
 _ALGORITHMS: dict[tuple[Dialect, KeyKind], frozenset[str | None]] = {

@@ -16,6 +16,7 @@ from node.events import Events
 from node.federation import httpsig, parse, policy
 from node.federation.actors import Actors
 from node.federation.allowance import Allowance
+from node.federation.anew import done_anew
 from node.federation.authenticate import Authenticator, Outcome, read_json
 from node.federation.batch import Batcher
 from node.federation.handlers import TABLE, Arrived, Here, fetched, move
@@ -187,6 +188,8 @@ class Inbox:
         asked = {item.activity.id for item in batch}
         asked |= {_mark(item) for item in batch if isinstance(item.activity, _UNDOABLE)}
         seen = await activities.senders(tx, asked)
+        repeated = [one for one in batch if isinstance(one.activity, _UNDOABLE) and one.activity.id in seen]
+        anew = await done_anew(tx, repeated) if repeated else set()
         fresh: list[Arrived[Activity]] = []
         for item in batch:
             if item.activity.id and not isinstance(item.activity, Follow):
@@ -194,7 +197,7 @@ class Inbox:
                     item = _told_apart(item)
                     seen |= await activities.senders(tx, [item.activity.id])
                 undone_before = isinstance(item.activity, _UNDOABLE) and _mark(item) in seen
-                if item.activity.id in seen or undone_before:
+                if (item.activity.id in seen and item.activity.id not in anew) or undone_before:
                     count("repeated")
                     continue
             seen[item.activity.id] = item.activity.actor

@@ -79,6 +79,22 @@ async def is_spent(tx: Tx, iri: Iri, actor: Iri) -> bool:
     return (await tx.execute(query)).first() is not None
 
 
+_UNDONE = select(activities.c.object, activities.c.actor, activities.c.headers).where(
+    activities.c.object.in_(bindparam("iris", expanding=True)),
+    activities.c.direction == "in",
+    activities.c.type.startswith("Undo"),
+)
+
+
+async def undone(tx: Tx, iris: Iterable[Iri]) -> dict[tuple[Iri, Iri], list[tuple[tuple[str, str], ...]]]:
+    """By activity and actor: the signature headers of each Undo that took it back."""
+    found: dict[tuple[Iri, Iri], list[tuple[tuple[str, str], ...]]] = {}
+    for row in await tx.execute(_UNDONE, {"iris": list(iris)}):
+        headers = tuple((name, value) for name, value in row.headers or ())
+        found.setdefault((Iri(row.object), Iri(row.actor)), []).append(headers)
+    return found
+
+
 async def renew(tx: Tx, iri: Iri, body: bytes) -> None:
     """What is served and delivered under this id of ours from now on: the Create of a post that was edited."""
     await tx.execute(

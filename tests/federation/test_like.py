@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from node.storage import featured
 from tests.support.attack import greet, nothing_changes
 from tests.support.following import follows, said, seen
 from tests.support.homes import Home
-from tests.support.stranger import Json, Place, Stranger
+from tests.support.stranger import PUBLIC, Json, Place, Stranger
 
 
 async def emojis(home: Home, iri: Iri) -> dict[str, int]:
@@ -70,15 +71,39 @@ async def test_nobody_covers_a_post_with_emojis(alice: Home, carol: Stranger) ->
 
 
 async def test_a_bare_id_undoes_a_like(alice: Home, carol: Stranger) -> None:
-    """federation.md §7: "inbound bare ids must work"; and a like that was undone is used up."""
+    """federation.md §7: "inbound bare ids must work"; and a like that was undone does not come back by a replay."""
     post = await said(alice, "for a while")
-    like = carol.activity("Like", post.note.iri)
-    await carol.deliver(like, alice.base)
+    like, now = carol.activity("Like", post.note.iri), datetime.now(UTC)
+    await carol.deliver(like, alice.base, at=now)
     assert await seen(alice, post.note.iri) == (1, 0, 0)
-    await carol.deliver(carol.activity("Undo", like["id"]), alice.base)
+    await carol.deliver(carol.activity("Undo", like["id"]), alice.base, at=now)
     assert await seen(alice, post.note.iri) == (0, 0, 0)
-    await carol.deliver(like, alice.base)
+    await carol.deliver(like, alice.base, at=now)
     assert await seen(alice, post.note.iri) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("dialect", ["cavage", "rfc9421"])
+@pytest.mark.parametrize("kind", ["Like", "Announce"])
+async def test_what_was_taken_back_may_be_done_again_under_the_same_id(
+    alice: Home, carol: Stranger, kind: str, dialect: str
+) -> None:
+    """snac 2.75 makes the id of a like or boost out of what it is about: the second one is no replay, if signed later.
+
+    Requests from before the last Undo stay used up, however often somebody has liked and unliked.
+    """
+    post = await said(alice, "on and off")
+    given = carol.activity(kind, post.note.iri, to=[PUBLIC])
+    start = datetime.now(UTC) - timedelta(minutes=30)
+    counted = (1, 0, 0) if kind == "Like" else (0, 1, 0)
+    for minute in (0, 2, 4):
+        at = start + timedelta(minutes=minute)
+        await carol.deliver(given, alice.base, at=at, dialect=dialect)
+        assert await seen(alice, post.note.iri) == counted
+        undo = carol.activity("Undo", given)
+        await carol.deliver(undo, alice.base, at=at + timedelta(minutes=1), dialect=dialect)
+        for earlier in range(minute + 2):
+            await carol.deliver(given, alice.base, at=start + timedelta(minutes=earlier), dialect=dialect)
+        assert await seen(alice, post.note.iri) == (0, 0, 0)
 
 
 async def test_an_undo_may_come_first(alice: Home, carol: Stranger) -> None:
