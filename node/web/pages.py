@@ -264,7 +264,12 @@ class Pages:
         return {
             name: Answer(
                 (_HERE / "static" / name).read_bytes(),
-                {"Content-Type": content_type, "Cache-Control": "public, max-age=86400"},
+                # Apps in browsers draw the default face and banner on canvases, as they do those that are uploaded.
+                {
+                    "Content-Type": content_type,
+                    "Cache-Control": "public, max-age=86400",
+                    "Access-Control-Allow-Origin": "*",
+                },
             )
             for name, content_type in _STATIC.items()
         }

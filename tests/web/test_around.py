@@ -223,6 +223,13 @@ async def test_the_stylesheet_is_kept_by_those_who_have_it(house: House) -> None
     assert (bird.status, bird.headers["Content-Type"]) == (200, "image/svg+xml")
 
 
+@pytest.mark.parametrize("name", ["avatar.png", "header.png"])
+async def test_apps_in_browsers_may_look_at_the_pixels(house: House, name: str) -> None:
+    """Phanpy asks for every face with CORS, to see how bright it is."""
+    reply = await house.get(f"/static/{name}", Origin="https://app.example")
+    assert (reply.status, reply.headers["Access-Control-Allow-Origin"]) == (200, "*")
+
+
 @pytest.mark.parametrize(
     "name", ["nothing.css", "../pages.py", "..%2Fpages.py", "%2e%2e%2fpages.py", "..%5Cpages.py", "%00", ""]
 )
