@@ -1,4 +1,7 @@
-"""Everything a node needs to live on, in one file: database, keys, settings, media; made, checked, put back."""
+"""Everything a node needs to live on, in one file: database, keys, settings, media; made, checked, put back.
+
+A database on a PostgreSQL server is not in it: its own tools save that better. The rest is.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +35,7 @@ KEYS = ("identity", "transport", "server")
 VERSION = 1
 LARGEST_TEXT = 1 << 20
 """Bytes of a key file and of the settings: they are a few kilobytes."""
+LARGEST_WORD = 2048
 LARGEST_MANIFEST = 64 << 20
 """Bytes of the list of files; each picture is a line of a hundred."""
 
@@ -44,55 +48,89 @@ class BadBackup(CuicuiError):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A backup that is whole. `keys_opened`: the keys were opened too, not only compared with their checksums."""
+    """A backup that is whole. `keys_opened`: the keys were opened too, not only compared with their checksums.
+
+    `files`: how many of the owner's pictures and recordings are in it. `database`: whether the database is.
+    """
 
     handle: str
     base_url: str
     made_at: str
     schema: str
     keys_opened: bool
+    files: int = 0
+    database: bool = True
 
 
-def make(settings: Settings, file: Path, now: datetime) -> int:
-    """Write a backup with mode 0600; how many bytes it has. Refuses to overwrite. Raises NotAllowed, StoreError."""
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that was written: its size in bytes, and whether the database is in it."""
+
+    size: int
+    database: bool
+
+
+def make(settings: Settings, file: Path, now: datetime) -> Made:
+    """Write a backup with mode 0600, also of a node that runs. Refuses to overwrite. Raises NotAllowed, StoreError.
+
+    The database is copied first: what it names is on disk by then, and what is deleted meanwhile is left out.
+    """
     if os.path.lexists(file):
         raise NotAllowed(f"{file} is there already, and was not touched", hint="choose another name")
     source = Store(settings.database).path
-    if source is None:
-        raise NotAllowed(
-            "the database is on a PostgreSQL server", hint="save it with pg_dump, and copy the directory of keys"
-        )
+    about = asyncio.run(_about(settings)) if source is None else {}
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
         with tempfile.TemporaryDirectory(prefix="cuicui-backup-", dir=file.absolute().parent) as directory:
-            contents = {DATABASE: snapshot(source, Path(directory) / DATABASE)}
+            contents = {} if source is None else {DATABASE: snapshot(source, Path(directory) / DATABASE)}
             contents |= {f"keys/{name}.json": settings.keys / f"{name}.json" for name in KEYS}
             if (settings.data / FILE).exists():
                 contents[FILE] = settings.data / FILE
             contents |= {f"media/{path.name}": path for path in Directory(settings.media).all()}
-            _write(temporary, contents, now)
+            _write(temporary, contents, about, now)
         os.link(temporary, file)  # refuses an existing name in the same step that takes it
-        return file.stat().st_size
+        return Made(file.stat().st_size, source is not None)
     except OSError as error:
         raise NotAllowed(f"cannot write {file}: {error.strerror}", hint="check the directory and the space") from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _write(target: Path, contents: dict[str, Path], now: datetime) -> None:
-    manifest = {
-        "type": "CuicuiBackup",
-        "version": VERSION,
-        "made": created_at(now),
-        "files": {name: _digest(path) for name, path in contents.items()},
-    }
+async def _about(settings: Settings) -> dict[str, str]:
+    """Whose node it is: a backup without a database says so itself."""
+    store = Store(settings.database)
+    try:
+        schema = await store.version()
+        found = None
+        if schema is not None:
+            async with store.read() as tx:
+                found = await profile.whose(tx)
+    finally:
+        await store.close()
+    if found is None or schema is None:
+        raise NotAllowed("the database has no owner", hint="there is nothing to save yet; make a node: cuicui init")
+    return {"handle": found[0], "base_url": found[1], "schema": schema}
+
+
+def _write(target: Path, contents: dict[str, Path], about: dict[str, str], now: datetime) -> None:
     handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(handle, "wb") as stream, tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        digests = {}
+        for name, path in contents.items():
+            try:
+                source = path.open("rb")
+            except FileNotFoundError:
+                if _is_media(name):  # deleted with its post since the list was made
+                    continue
+                raise
+            with source:
+                digests[name] = hashlib.file_digest(source, "sha256").hexdigest()
+                source.seek(0)
+                _add(tar, name, source, os.fstat(source.fileno()).st_size, now)
+        manifest = {"type": "CuicuiBackup", "version": VERSION, "made": created_at(now), **about, "files": digests}
         text = json.dumps(manifest, indent=1).encode()
         _add(tar, MANIFEST, io.BytesIO(text), len(text), now)
-        for name, path in contents.items():
-            with path.open("rb") as source:
-                _add(tar, name, source, path.stat().st_size, now)
+        tar.close()
         stream.flush()
         os.fsync(stream.fileno())
 
@@ -112,8 +150,8 @@ def _digest(path: Path) -> str:
 def check(file: Path, passphrase: Passphrase = None) -> Checked:
     """Unpack a backup aside, compare checksums, ask the database about itself, open the keys. Raises CuicuiError."""
     with tempfile.TemporaryDirectory(prefix="cuicui-check-") as directory:
-        made = _unpack(file, Path(directory))
-        return asyncio.run(_look(Path(directory), made, passphrase))
+        manifest = _unpack(file, Path(directory))
+        return asyncio.run(_look(Path(directory), manifest, passphrase))
 
 
 def restore(file: Path, data: Path) -> Checked:
@@ -124,8 +162,8 @@ def restore(file: Path, data: Path) -> Checked:
     try:
         aside.mkdir(mode=0o700, parents=True)
         try:
-            made = _unpack(file, aside)
-            checked = asyncio.run(_look(aside, made, None))
+            manifest = _unpack(file, aside)
+            checked = asyncio.run(_look(aside, manifest, None))
             for leftover in (f"{DATABASE}-wal", f"{DATABASE}-shm"):
                 (aside / leftover).unlink(missing_ok=True)
             aside.rename(data)  # an empty directory may be replaced
@@ -136,8 +174,8 @@ def restore(file: Path, data: Path) -> Checked:
     return checked
 
 
-def _unpack(file: Path, target: Path) -> str:
-    """Write the files that a backup has, and only those, below `target`; when it was made."""
+def _unpack(file: Path, target: Path) -> dict[str, Any]:
+    """Write the files that a backup has, and only those, below `target`; what it says of itself."""
     try:
         with tarfile.open(file, mode="r:") as tar:
             manifest = _manifest(tar)
@@ -150,7 +188,7 @@ def _unpack(file: Path, target: Path) -> str:
                 _extract(tar, entry, path)
                 if _digest(path) != digest:
                     raise BadBackup(f"{file} is damaged: {name} is not what was saved", hint="use an older backup")
-            return str(manifest["made"])
+            return manifest
     except FileNotFoundError:
         raise BadBackup(f"there is no file {file}") from None
     except (tarfile.TarError, KeyError, ValueError, TypeError, EOFError):
@@ -178,12 +216,17 @@ def _manifest(tar: tarfile.TarFile) -> dict[str, Any]:
     if stream is None:
         raise ValueError("no manifest")
     manifest: dict[str, Any] = json.loads(stream.read())
-    required = {DATABASE, *(f"keys/{name}.json" for name in KEYS)}
+    required = {f"keys/{name}.json" for name in KEYS}
+    if "schema" not in manifest:  # as the first versions wrote it: always with the database
+        required.add(DATABASE)
     if (manifest["type"], manifest["version"]) != ("CuicuiBackup", VERSION):
         raise ValueError("another kind of file")
     names = {name for name in manifest["files"] if not _is_media(name)}
-    if not required <= names <= required | {FILE}:
+    if not required <= names <= required | {FILE, DATABASE}:
         raise ValueError("files are missing, or do not belong")
+    told = [manifest[name] for name in ("made", *(("handle", "base_url", "schema") if "schema" in manifest else ()))]
+    if not all(isinstance(one, str) and len(one) <= LARGEST_WORD for one in told):
+        raise ValueError("no words")
     return manifest
 
 
@@ -198,20 +241,25 @@ def _extract(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> None
         os.fsync(out.fileno())
 
 
-async def _look(directory: Path, made: str, passphrase: Passphrase) -> Checked:
+async def _look(directory: Path, manifest: dict[str, Any], passphrase: Passphrase) -> Checked:
+    files = sum(map(_is_media, manifest["files"]))
+    if DATABASE not in manifest["files"]:
+        opened = _opens(directory / "keys", passphrase)
+        handle, base_url, schema = (str(manifest[name]) for name in ("handle", "base_url", "schema"))
+        return Checked(f"@{handle}", base_url, manifest["made"], schema, opened, files, database=False)
     store = Store(f"sqlite:///{(directory / DATABASE).absolute()}")
     try:
         if complaints := await store.check():
             raise BadBackup(f"the database in the backup is damaged: {complaints[0]}", hint="use an older backup")
-        schema = await store.version()
+        version = await store.version()
         async with store.read() as tx:
-            found = await profile.get(tx)
+            found = await profile.whose(tx)
     finally:
         await store.close()
-    if found is None or schema is None:
+    if found is None or version is None:
         raise BadBackup("the database in the backup has no owner", hint="use an older backup")
     opened = _opens(directory / "keys", passphrase)
-    return Checked(f"@{found[0].handle}", found[1], made, schema, opened)
+    return Checked(f"@{found[0]}", found[1], manifest["made"], version, opened, files)
 
 
 def _opens(keys: Path, passphrase: Passphrase) -> bool:

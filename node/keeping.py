@@ -95,9 +95,12 @@ def make_backup(data: Path, file: Path) -> int:
     chosen = settings.load(data)
     if not founding.exists(chosen):
         raise app.no_node(data)
-    written = backups.make(chosen, file, utcnow())
+    made = backups.make(chosen, file, utcnow())
     out(str(file))
-    say(f"saved {written} bytes: database, keys, settings; whoever has this file has your keys")
+    saved = "database, keys, settings, pictures" if made.database else "keys, settings, pictures"
+    say(f"saved {made.size} bytes: {saved}; whoever has this file has your keys")
+    if not made.database:
+        say("the database is on a PostgreSQL server and is not in it: save it with pg_dump as well")
     hint(f"check it: cuicui backup --verify {quoted(file)}")
     return DONE
 
@@ -105,6 +108,8 @@ def make_backup(data: Path, file: Path) -> int:
 def check_backup(file: Path, passphrase_file: Path | None) -> int:
     checked = backups.check(file, passphrase_from(passphrase_file))
     out(f"ok    {checked.handle} at {checked.base_url}, saved {checked.made_at}, schema {checked.schema}")
+    if not checked.database:
+        say("the database is not in it, but on a PostgreSQL server")
     if not checked.keys_opened:
         say("the keys are sealed and no passphrase was given: their files are whole, their contents were not tried")
     return DONE
@@ -114,5 +119,7 @@ def restore(data: Path, file: Path) -> int:
     os.umask(0o077)
     restored = backups.restore(file, data)
     out(f"{restored.handle} at {restored.base_url}, as of {restored.made_at}, is in {data}")
+    if not restored.database:
+        say("the database is not in it: load what pg_dump saved before you start the node")
     hint(f"start it: cuicui run{with_data(data)}")
     return DONE

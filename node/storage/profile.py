@@ -38,6 +38,12 @@ async def get(tx: Tx) -> tuple[Profile, str] | None:
     return owner, row.base_url
 
 
+async def whose(tx: Tx) -> tuple[str, str] | None:
+    """Handle and base URL alone: also in a database of an earlier version, which has no more columns."""
+    row = (await tx.execute(select(profile.c.handle, profile.c.base_url))).one_or_none()
+    return None if row is None else (row.handle, row.base_url)
+
+
 def _preferences(kept: Mapping[str, Any]) -> Preferences:
     return Preferences(
         visibility=Visibility(kept.get("visibility", Visibility.PUBLIC.value)),

@@ -27,8 +27,8 @@ from node.storage.store import Store
 from tests.support.client import Client
 from tests.support.clock import FakeClock
 from tests.support.homes import LOOPBACK, Home, free_port, keys_of
+from tests.support.older import DUMP, fill
 
-DUMP = Path(__file__).parents[1] / "vectors" / "older" / "schema_0002.sql"
 BASE = "http://127.0.0.1:18231"
 THEIRS = "http://127.0.0.1:18232"
 PASSWORD = "correct horse battery"
@@ -45,7 +45,7 @@ async def ada(tmp_path: Path, database_url: str) -> AsyncIterator[Home]:
         clock.forward(WRITTEN - clock())
     data = tmp_path / "ada"
     data.mkdir(mode=0o700)
-    _fill(data / "cuicui.db")
+    fill(data / "cuicui.db")
     own = database_url.startswith("postgresql")
     if own:
         await _carry_over(data / "cuicui.db", database_url)
@@ -67,14 +67,6 @@ async def ada(tmp_path: Path, database_url: str) -> AsyncIterator[Home]:
         yield home
     finally:
         await home.stop()
-
-
-def _fill(file: Path) -> None:
-    database = sqlite3.connect(file)
-    try:
-        database.executescript(DUMP.read_text(encoding="utf-8"))
-    finally:
-        database.close()
 
 
 async def _carry_over(file: Path, url: str) -> None:
