@@ -71,6 +71,7 @@ class Apps:
         """The node stops: streams end, which nobody would wait for."""
         if self._api is not None:
             await self._api.streams.close()
+            self._api.finder.close()
 
     def mount(self, app: web.Application) -> None:
         app.on_shutdown.append(self.close)

@@ -20,8 +20,22 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-    return list(compare_metadata(context, metadata))
+    opts = {"compare_type": True, "compare_server_default": True, "include_name": _is_a_table_of_ours}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=opts), metadata))
+
+
+def _is_a_table_of_ours(name: str | None, _type: str, _parents: object) -> bool:
+    """Full-text search is made by statements of its own, compared in `_by_hand`."""
+    return not (name or "").startswith(("note_words", "ix_notes_words"))
+
+
+def _by_hand(connection: Connection) -> list[str]:
+    """What no Table can say, as the database tells it: triggers, the table of words, indexes on expressions."""
+    if connection.dialect.name == "sqlite":
+        asked = "SELECT sql FROM sqlite_master WHERE type = 'trigger' OR name = 'note_words' ORDER BY name"
+    else:
+        asked = "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_notes_words'"
+    return list(connection.execute(text(asked)).scalars())
 
 
 def _shape(connection: Connection) -> dict[str, object]:
@@ -49,9 +63,10 @@ async def test_migrations_and_schema_build_the_same(database_url: str, request: 
             await tx.run_sync(metadata.create_all)
         async with migrated.read() as tx:
             assert await tx.run_sync(_differences) == []
-            one = await tx.run_sync(_shape)
+            one, by_hand = await tx.run_sync(_shape), await tx.run_sync(_by_hand)
         async with made.read() as tx:
             assert one == await tx.run_sync(_shape)
+            assert by_hand == await tx.run_sync(_by_hand) != []
         assert await migrated.is_current()
         assert await migrate(migrated, snapshots=None, now=NOW) is None
     finally:

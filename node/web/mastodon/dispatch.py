@@ -20,6 +20,7 @@ from node.storage.tokens import Token
 from node.web.mastodon import forms, gather, notifications
 from node.web.mastodon.call import Call
 from node.web.mastodon.errors import ApiError, Forbidden, TooMany, Unauthorized
+from node.web.mastodon.finding import Finder
 from node.web.mastodon.kept import Kept
 from node.web.mastodon.reply import reply
 from node.web.mastodon.rooms import Rooms
@@ -64,6 +65,7 @@ class Api:
         self._on_revoked: list[Callable[[set[str]], None]] = []
         self._used: dict[str, None] = {}
         self._kept = Kept(rooms.store, rooms.clock)
+        self.finder = Finder(rooms.store)
         self.streams = Streams(
             rooms.store,
             rooms.events,

@@ -255,6 +255,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tag", "note_id", name=op.f("pk_note_tags")),
     )
     op.create_index(op.f("ix_note_tags_note_id"), "note_tags", ["note_id"], unique=False)
+    op.create_table(
+        "search_due",
+        sa.Column("note_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("note_id", name=op.f("pk_search_due")),
+    )
     _note_the_tags()
     op.add_column("follows", sa.Column("boosts", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("follows", sa.Column("notify", sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -277,6 +282,7 @@ def upgrade() -> None:
     op.add_column("tokens", sa.Column("app_id", sa.BigInteger(), nullable=True))
     op.add_column("tokens", sa.Column("grant", sa.Text(), nullable=True))
     op.add_column("tokens", sa.Column("used_at", sa.BigInteger(), nullable=True))
+    _search(op.get_bind().dialect.name)
 
 
 def _note_the_tags() -> None:
@@ -291,3 +297,24 @@ def _note_the_tags() -> None:
     ]
     if rows:
         op.get_bind().execute(kept.insert(), rows)
+
+
+def _search(dialect: str) -> None:
+    """Full-text search, in the way of each dialect; what is here already is taken in with the first search."""
+    if dialect == "postgresql":
+        op.execute(
+            "CREATE INDEX ix_notes_words ON notes USING gin "
+            "(to_tsvector('simple'::regconfig, left(summary || ' ' || content, 100000)))"
+        )
+        return
+    for statement in (
+        "CREATE VIRTUAL TABLE note_words USING fts5(words, tokenize = 'unicode61 remove_diacritics 2')",
+        "CREATE TRIGGER notes_written AFTER INSERT ON notes BEGIN "
+        "INSERT OR IGNORE INTO search_due (note_id) VALUES (new.id); END",
+        "CREATE TRIGGER notes_edited AFTER UPDATE OF content, summary ON notes BEGIN "
+        "INSERT OR IGNORE INTO search_due (note_id) VALUES (new.id); END",
+        "CREATE TRIGGER notes_deleted AFTER DELETE ON notes BEGIN "
+        "DELETE FROM note_words WHERE rowid = old.id; DELETE FROM search_due WHERE note_id = old.id; END",
+        "INSERT INTO search_due (note_id) SELECT id FROM notes",
+    ):
+        op.execute(statement)
