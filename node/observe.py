@@ -55,6 +55,29 @@ class _Json(logging.Formatter):
         return json.dumps(event, ensure_ascii=False)
 
 
+class _Unreadable(logging.Filter):
+    """A request that is no HTTP is its sender's fault: one word of it, and nothing of what was sent (it may be a
+    secret, and is a stranger's to choose)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if type(error).__module__ == "aiohttp.http_exceptions":
+            count("requests.unreadable")
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.msg, record.args, record.exc_info, record.exc_text = "request_unreadable", (), None, None
+            record.problem = type(error).__name__
+            return logging.getLogger("cuicui").isEnabledFor(logging.INFO)
+        return True
+
+
+def http_log() -> logging.Logger:
+    """Where the HTTP server says what went wrong below our own handlers."""
+    logger = logging.getLogger("cuicui.http")
+    if not any(isinstance(one, _Unreadable) for one in logger.filters):
+        logger.addFilter(_Unreadable())
+    return logger
+
+
 def set_up(level: str, style: str) -> None:
     """Send the `cuicui` loggers to standard error. Called once, by the command line."""
     handler = logging.StreamHandler(sys.stderr)
