@@ -51,7 +51,12 @@ async def migrate(store: Store, *, snapshots: Path | None, now: datetime) -> str
 
 def snapshot(source: Path, target: Path) -> Path:
     """A consistent copy of a SQLite database, also while it is in use."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot make {target.parent}: {error.strerror}", hint="check its owner and the free space"
+        ) from error
     copy = sqlite3.connect(target)
     try:
         target.chmod(0o600)
