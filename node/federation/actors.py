@@ -16,7 +16,7 @@ from node.federation.circle import Circle, refusal
 from node.federation.fetch import Fetched, Fetcher
 from node.federation.httpsig import ED25519_HREF, RFC9421_HREF
 from node.federation.lookup import Handle, Lookup, parse_handle
-from node.federation.patience import Patience
+from node.federation.patience import PAUSE, Patience
 from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
@@ -36,9 +36,6 @@ REFETCH_PAUSE = timedelta(minutes=5)
 
 FORGET_FAILURE = timedelta(minutes=5)
 FORGET_ABSENCE = timedelta(hours=1)
-
-_SILENT = frozenset({"dns", "connect", "tls", "timeout"})
-"""How it looks when a host does not answer at all."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -65,6 +62,9 @@ class Recent(Generic[K, V]):
 
     def drop(self, key: K) -> None:
         self._items.pop(key, None)
+
+    def pop(self, key: K) -> V | None:
+        return self._items.pop(key, None)
 
     def clear(self) -> None:
         self._items.clear()
@@ -95,6 +95,7 @@ class Actors:
         self._known: Recent[Iri, KnownActor] = Recent(5_000)
         self._absent: Recent[Iri, tuple[datetime, Refused]] = Recent(10_000)
         self._patience = Patience()
+        self._untried: Recent[Iri, datetime] = Recent(1_000)
         self._refetched: Recent[Iri, datetime] = Recent(5_000)
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
 
@@ -264,26 +265,49 @@ class Actors:
         return await self._once("key", key_id, lambda: self._ask_for_key(key_id))
 
     def _be_patient(self, key_id: Iri) -> None:
-        if self._patience.is_spent(host_of(key_id), self._clock()):
+        host, now = host_of(key_id), self._clock()
+        if self._patience.is_spent(host, now):
+            self._patience.wait(host, key_id, now)
             raise Refused(
                 Reason.KEY_UNREACHABLE,
-                f"keys of {host_of(key_id)} could not be had a moment ago",
-                hint="try again later",
+                f"a key of {host} could not be had a moment ago, and this one waits in line",
+                hint="try again in a minute",
             )
 
     async def _ask_for_key(self, key_id: Iri) -> tuple[KnownKey, ...]:
-        """In turn with others of the same host, and not at all if those before were in vain too often."""
+        """After all others of the same host who came before, and not at all once one of them is in vain."""
         host = host_of(key_id)
         async with self._patience.gate(host):
-            self._be_patient(key_id)
-            try:
-                return await self._find_key(key_id)
-            except Refused as refused:
-                if refused.reason is not Reason.BLOCKED:
-                    cause = refused.__cause__
-                    silent = isinstance(cause, Unreachable) and cause.code in _SILENT
-                    self._patience.miss(host, self._clock(), silent=silent)
-                raise
+            while True:
+                keys = await self.stored_keys(key_id)
+                if keys:
+                    return keys
+                self._be_patient(key_id)
+                turn = self._patience.turn(host, key_id, self._clock())
+                if turn != key_id and await self.stored_keys(turn):
+                    continue
+                try:
+                    keys = await self._find_key(turn)
+                except Refused as refused:
+                    if refused.reason is not Reason.BLOCKED:
+                        self._patience.miss(host, self._clock())
+                    if turn == key_id:
+                        raise
+                    continue
+                self._untried.put(turn, self._clock())
+                if turn == key_id:
+                    return keys
+
+    def tried(self, key_id: Iri, *, holds: bool) -> bool:
+        """A signature was checked under a key. True when the key was fetched for it, and it does not hold.
+
+        Then the look-up was in vain as well: known accounts are no other way to make us ask.
+        """
+        now, fetched_at = self._clock(), self._untried.pop(key_id)
+        if holds or fetched_at is None or now - fetched_at >= PAUSE:
+            return False
+        self._patience.miss(host_of(key_id), now)
+        return True
 
     async def stored_keys(self, key_id: Iri) -> tuple[KnownKey, ...]:
         """The keys of that id that we know already; empty when there is none."""

@@ -52,12 +52,16 @@ class Authenticator:
         keys = await self._actors.keys_for(claim.key_id)
         await self._actors.circle.admit(*(key.owner for key in keys))
         try:
-            return _verified(claim, keys, body)
+            signed = _verified(claim, keys, body)
         except Refused as refused:
+            if self._actors.tried(claim.key_id, holds=False):
+                raise
             renewed = await self._actors.renewed_keys(claim.key_id, keys[0].owner)
             if not renewed or renewed == keys:
                 raise refused from None
             return _verified(claim, renewed, body)
+        self._actors.tried(claim.key_id, holds=True)
+        return signed
 
     async def proof(self, document: Mapping[str, JsonValue], author: Iri) -> Outcome:
         """What the integrity proof on a document is worth as a word of `author` (integrity-proofs.md §5).

@@ -6,6 +6,7 @@ import asyncio
 import json
 import zlib
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from keys import Identity, TransportKey
 from node.federation.batch import FULL
+from node.federation.patience import PAUSE
 from node.observe import counters
 from node.storage import activities, notes, refusals
 from tests.support.attack import greet, nothing_changes
@@ -192,27 +194,56 @@ async def test_whatever_stands_where_a_key_should_be_is_no_key(
 async def test_unknown_keys_of_one_host_are_not_a_way_to_make_us_ask(
     alice: Home, carol: Stranger, mallory: Stranger
 ) -> None:
-    """security.md §1, unknown-key flood: "negative cache, per-host limit"."""
+    """Issue 3: "unknown-key floods cause at most one fetch per host per minute", one by one and all together."""
     async with nothing_changes(alice, carol):
-        replies = [
-            await mallory.deliver(
-                mallory.say("x", alice.node.ids.actor),
-                alice.base,
-                key_id=f"{mallory.place.base}/users/ghost{number}#main-key",
-            )
-            for number in range(40)
-        ]
-        assert {reply.status for reply in replies} <= {401, 503}
-    assert sum(mallory.place.asked.values()) <= 12
+        for minute in range(1, 3):
+            ghosts = [f"{mallory.place.base}/users/ghost{number}#main-key" for number in range(40)]
+            says = [mallory.say("x", alice.node.ids.actor) for _ in ghosts]
+            flood = zip(says, ghosts, strict=True)
+            replies = [await mallory.deliver(said, alice.base, key_id=ghost) for said, ghost in islice(flood, 10)]
+            replies += await asyncio.gather(*(mallory.deliver(said, alice.base, key_id=ghost) for said, ghost in flood))
+            assert {reply.verdict for reply in replies} <= {(401, "unknown_key"), (503, "key_unreachable")}
+            assert all(reply.headers["Retry-After"] == "60" for reply in replies if reply.status == 503)
+            assert sum(mallory.place.asked.values()) == minute
+            alice.clock.forward(PAUSE)
 
 
-async def test_a_few_bogus_keys_keep_nobody_new_waiting(alice: Home, carol: Stranger, mallory: Stranger) -> None:
-    """One stranger's bad key ids must not shut out everybody else on the same server."""
-    for number in range(4):
-        bogus = f"{carol.place.base}/users/ghost{number}#main-key"
-        reply = await mallory.deliver(mallory.say("x", alice.node.ids.actor), alice.base, key_id=bogus)
-        assert reply.verdict == (401, "unknown_key")
-    assert (await carol.deliver(carol.say("new here", alice.node.ids.actor), alice.base)).status == 202
+async def test_keys_of_real_accounts_are_no_other_way_to_make_us_ask(
+    alice: Home, carol: Stranger, elsewhere: Place
+) -> None:
+    """A flood may name accounts that there are: a key fetched for a signature that is not theirs was in vain too."""
+    await greet(alice, carol)
+    people = [elsewhere.stranger(f"resident{number}") for number in range(10)]
+    replies = [
+        await one.deliver(one.say("x", alice.node.ids.actor), alice.base, key=rsa_key("nobody")) for one in people
+    ]
+    assert [reply.verdict for reply in replies] == [(401, "wrong_signature")] + [(503, "key_unreachable")] * 9
+    assert sum(elsewhere.asked.values()) == 1
+    await greet(alice, carol)
+
+
+async def test_a_few_bogus_keys_shut_nobody_out(alice: Home, carol: Stranger, mallory: Stranger, place: Place) -> None:
+    """One stranger's bad key ids keep those who are new on the same server waiting in line, and nobody else."""
+    await greet(alice, carol)
+    new = place.stranger("newcomer")
+    said = new.say("new here", alice.node.ids.actor)
+
+    async def bogus(number: int) -> int:
+        key_id = f"{place.base}/users/ghost{number}#main-key"
+        return (await mallory.deliver(mallory.say("x", alice.node.ids.actor), alice.base, key_id=key_id)).status
+
+    assert await bogus(0) == 401
+    assert await bogus(1) == 503
+    assert (await new.deliver(said, alice.base)).status == 503
+    await greet(alice, carol)
+    waits = 0
+    while (reply := await new.deliver(said, alice.base)).status != 202:
+        assert reply.verdict == (503, "key_unreachable")
+        alice.clock.forward(PAUSE)
+        assert await bogus(100 + waits) in (401, 503)
+        waits += 1
+    assert waits <= 3
+    assert await alice.shows("new here")
 
 
 async def test_many_requests_with_one_unknown_key_fetch_it_once(alice: Home, carol: Stranger) -> None:
