@@ -58,7 +58,10 @@ class Befriending(Acting):
         return Relation(target.iri, wanted.id, State.PENDING, now)
 
     async def unfollow(self, whom: str) -> Iri:
-        """Stop following; what they wrote leaves the home timeline. Works also when their server is gone."""
+        """Stop following; what they wrote leaves the home timeline, but for what a followed hashtag brings as well.
+
+        Works also when their server is gone.
+        """
         target = await self._known(whom)
         now = self._clock()
         async with self._store.write() as tx:
@@ -68,7 +71,7 @@ class Befriending(Acting):
             undone = Follow(before.activity, self._ids.actor, target.iri)
             undo = compose.undo_follow(self._ids.activity(self._snowflake.mint(now)), undone)
             await relations.end_follow(tx, target.iri)
-            await timelines.leave_home(tx, target.iri)
+            await timelines.leave_home(tx, target.iri, but_tagged=True)
             await lookalikes.settle(tx, self._ids.actor)
             jobs = await self._outbox.submit(tx, self._outbox.seal(undo), [target.inbox], now)
         self._done(jobs, Tell("unfollowing", target.iri))

@@ -321,6 +321,8 @@ class Moderation:
         target = await self._known(whom)
         async with self._store.write() as tx:
             await blocks.stand(tx, [target], standing, self._clock())
+            if standing is Standing.IGNORED and await relations.follow_of(tx, target) is None:
+                await timelines.leave_home(tx, target)
         self._changed(standing.value, target)
         return target
 

@@ -13,7 +13,7 @@ from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Emoji, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
 from node.storage.blocks import is_hidden
 from node.storage.dialect import Tx, insert, ms, ms_or_none, upsert, when, when_or_none
-from node.storage.schema import actors, follows, keys
+from node.storage.schema import actors, follows, keys, standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +276,14 @@ class Brief:
     followed: bool
     notify: bool = False
     """The owner wants to be told of each of their posts."""
+    ignored: bool = False
+    """A stranger whom the owner chose not to hear: no hashtag brings them home."""
 
 
 _BRIEFS = (
-    select(actors.c.iri, actors.c.id, actors.c.followers, follows.c.state, follows.c.notify)
+    select(actors.c.iri, actors.c.id, actors.c.followers, follows.c.state, follows.c.notify, standings.c.standing)
     .outerjoin(follows, follows.c.actor == actors.c.iri)
+    .outerjoin(standings, standings.c.actor == actors.c.iri)
     .where(actors.c.iri.in_(bindparam("iris", expanding=True)))
 )
 
@@ -290,7 +293,8 @@ async def briefs(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Brief]:
     found: dict[Iri, Brief] = {}
     for row in rows:
         followed = row.state == "accepted"
-        found[Iri(row.iri)] = Brief(row.id, _iri(row.followers), followed, followed and bool(row.notify))
+        ignored = not followed and row.standing == "ignored"
+        found[Iri(row.iri)] = Brief(row.id, _iri(row.followers), followed, followed and bool(row.notify), ignored)
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Select, delete, func, literal, select
+from sqlalchemy import Column, Select, delete, exists, func, literal, select
 
 from node import text
 from node.model import Iri, Post, ReactionKind, Visibility, utcnow
@@ -15,7 +15,7 @@ from node.storage import blocks
 from node.storage.actors import by_ids
 from node.storage.dialect import Tx
 from node.storage.notes import OPEN, posts, to_post
-from node.storage.schema import activities, actors, home, note_tags, notes, reactions
+from node.storage.schema import activities, actors, followed_tags, home, note_tags, notes, reactions
 
 PAGE = 20
 MOST = 80
@@ -216,7 +216,15 @@ async def parents_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, tuple[int, int]]:
     return {Iri(row.iri): (int(row.id), int(row.author_id)) for row in rows}
 
 
-async def leave_home(tx: Tx, author: Iri) -> None:
-    """Take an unfollowed account's posts out of the home timeline. They stay stored."""
+async def leave_home(tx: Tx, author: Iri, *, but_tagged: bool = False) -> None:
+    """Take an unfollowed account's posts and boosts out of the home timeline. They stay stored.
+
+    `but_tagged`: the posts stay that a followed hashtag would have brought as well.
+    """
     author_id = select(actors.c.id).where(actors.c.iri == author).scalar_subquery()
-    await tx.execute(delete(home).where(home.c.actor_id == author_id))
+    leaving = home.c.actor_id == author_id
+    if but_tagged:
+        tagged = exists().where(note_tags.c.note_id == notes.c.id, note_tags.c.tag == followed_tags.c.name)
+        public = (notes.c.author_id == author_id) & (notes.c.visibility == Visibility.PUBLIC.value)
+        leaving &= home.c.note_id.not_in(select(notes.c.id).where(public, tagged))
+    await tx.execute(delete(home).where(leaving))

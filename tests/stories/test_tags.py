@@ -7,6 +7,7 @@ import pytest
 from node.errors import NotAllowed, NotFound
 from node.model import Draft, Post
 from node.storage import timelines
+from tests.support.following import follows
 from tests.support.homes import Home
 from tests.support.stranger import PUBLIC, Json, Place, Stranger
 
@@ -66,6 +67,36 @@ async def test_who_is_muted_or_blocked_does_not_come_by_a_hashtag(
     assert (await mallory.deliver(mallory.activity("Create", note), alice.base)).status == 403
     assert await alice.texts() == []
     assert await _tag_page(alice, "birding") == []
+
+
+async def test_who_is_ignored_does_not_come_by_a_hashtag(alice: Home, carol: Stranger) -> None:
+    """Ignored: "what they say is kept, and shown nowhere", also not what came before, nor by an edit."""
+    await alice.node.owner.follow_tag("birding")
+    note = _tagged(carol, "a stray wren", "birding")
+    await _deliver(carol, alice, "Create", note)
+    assert await alice.texts() == ["<p>a stray wren</p>"]
+    await alice.node.moderation.ignore(carol.iri)
+    assert await alice.texts() == []
+    await _deliver(carol, alice, "Create", _tagged(carol, "another wren", "birding"))
+    edited = _tagged(carol, "a wren again", "Birding", "wrens") | {"id": note["id"], "published": note["published"]}
+    await _deliver(carol, alice, "Update", {**edited, "updated": "2030-01-01T00:00:00Z"})
+    assert await alice.texts() == []
+    await alice.node.moderation.allow(carol.iri)
+    await _deliver(carol, alice, "Create", _tagged(carol, "a third wren", "birding"))
+    assert await alice.texts() == ["<p>a third wren</p>"]
+
+
+async def test_unfollowing_a_person_leaves_what_a_hashtag_brings(alice: Home, carol: Stranger) -> None:
+    """A post that would have come without the follow stays when the follow ends; boosts and other posts go."""
+    await alice.node.owner.follow_tag("birding")
+    await follows(alice, carol)
+    await _deliver(carol, alice, "Create", _tagged(carol, "a wren", "birding"))
+    await _deliver(carol, alice, "Create", _tagged(carol, "a cat", "cats"))
+    quiet = _tagged(carol, "a quiet wren", "birding", to=[f"{carol.iri}/followers"])
+    await _deliver(carol, alice, "Create", quiet)
+    assert len(await alice.texts()) == 3
+    await alice.node.owner.unfollow(carol.iri)
+    assert await alice.texts() == ["<p>a wren</p>"]
 
 
 async def test_an_edit_comes_and_goes_with_its_hashtag(alice: Home, carol: Stranger, dave: Stranger) -> None:

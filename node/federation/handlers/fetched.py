@@ -92,7 +92,8 @@ async def store(tx: Tx, found: Sequence[Found], here: Here, *, at_home: bool, qu
             )
         )
         kept.append(one)
-        if (at_home and author.followed) or policy.is_tagged(note, visibility, here.owner.followed_tags):
+        tagged = not author.ignored and policy.is_tagged(note, visibility, here.owner.followed_tags)
+        if tagged or (at_home and author.followed):
             shown.append((identifier, author.id))
         count(f"verdict.{one.authorship.verdict.value}")
     await activities.record_many(tx, [_logged(one, here) for one in kept])

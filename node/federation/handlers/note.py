@@ -36,7 +36,8 @@ async def create(tx: Tx, arrived: Sequence[Arrived[Create]], here: Here) -> list
         addressed = _addressed(item, here)
         replies = note.in_reply_to in ours
         visibility = note.audience.visibility(author.followers)
-        comes_home = author.followed or policy.is_tagged(note, visibility, here.owner.followed_tags)
+        tagged = not author.ignored and policy.is_tagged(note, visibility, here.owner.followed_tags)
+        comes_home = author.followed or tagged
         if not policy.is_relevant(note, follows_author=comes_home, addressed=addressed, replies_to_ours=replies):
             count("note.not_for_us")
             continue
@@ -171,8 +172,8 @@ async def _home_anew(tx: Tx, post: Post, note: Note, here: Here) -> None:
     followed = here.owner.followed_tags
     if not followed or set(note.hashtags) == set(post.note.hashtags):
         return
-    if policy.is_tagged(note, post.visibility, followed):
-        author = (await actors.briefs(tx, [post.note.author]))[post.note.author]
+    author = (await actors.briefs(tx, [post.note.author]))[post.note.author]
+    if not author.ignored and policy.is_tagged(note, post.visibility, followed):
         await notes.show_at_home(tx, [(post.id, author.id)])
     else:
         await tags.leave_home(tx, post.id)
