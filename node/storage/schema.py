@@ -161,6 +161,9 @@ Index("ix_notes_for_owner_id", notes.c.for_owner, notes.c.id)
 # On PostgreSQL it holds all: to name its dialect here would load it into every node (2 MiB).
 Index("ix_notes_own", notes.c.id, notes.c.visibility, sqlite_where=literal_column("own = 1"))
 
+# Few are: whoever looks for direct posts must not read all the others.
+Index("ix_notes_direct", notes.c.visibility, notes.c.id, sqlite_where=literal_column("visibility = 'direct'"))
+
 tombstones = Table(
     "tombstones",
     metadata,
@@ -657,6 +660,7 @@ conversations = Table(
     Column("last_note_id", BigInteger, nullable=False, index=True),
     Column("people", JSON, nullable=False),
     Column("unread", Boolean, nullable=False),
+    Column("deleted_to", BigInteger),  # the owner took it off the list when this was its last post
 )
 
 muted_threads = Table(

@@ -36,6 +36,7 @@ class Placed:
     hashtags: frozenset[str]
     """Casefolded; of posts for everybody."""
     has_media: bool
+    direct: bool = False
 
 
 async def posts(tx: Tx, identifiers: Iterable[int], now: datetime) -> list[Placed]:
@@ -67,6 +68,7 @@ async def posts(tx: Tx, identifiers: Iterable[int], now: datetime) -> list[Place
                 public=everybody and (row.own or row.in_reply_to is None),
                 hashtags=frozenset(tag.casefold() for tag in row.hashtags) if everybody else frozenset(),
                 has_media=bool(row.attachments),
+                direct=row.visibility == Visibility.DIRECT.value,
             )
         )
     return found

@@ -30,7 +30,7 @@ Channel = tuple[str, ...]
 
 PLAIN = frozenset(
     [
-        *("user", "user:notification", "public", "public:media"),
+        *("user", "user:notification", "direct", "public", "public:media"),
         *("public:local", "public:local:media", "public:remote", "public:remote:media"),
     ]
 )
@@ -157,12 +157,20 @@ class Streams:
     """All streams of one node. Costs nothing while there are none."""
 
     def __init__(
-        self, store: Store, events: Events, clock: Clock, *, render_status: Render, render_notification: Render
+        self,
+        store: Store,
+        events: Events,
+        clock: Clock,
+        *,
+        render_status: Render,
+        render_notification: Render,
+        render_conversation: Render,
     ) -> None:
         self._store = store
         self._clock = clock
         self._render_status = render_status
         self._render_notification = render_notification
+        self._render_conversation = render_conversation
         self._open: set[Stream] = set()
         self._by_channel: dict[Channel, set[Stream]] = {}
         self._pending: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -312,6 +320,10 @@ class Streams:
     async def _tell_post(self, kind: str, one: Placed, place: Place) -> None:
         if kind in ("note", "home") and not self._first("post", one.id):
             return
+        if one.direct and ("direct",) in self._by_channel:
+            thread = await self._render_conversation(one.id)
+            if thread is not None:
+                self._send(News("conversation", thread.decode()), [("direct",)])
         wanted = [to for to in _channels(one, place) if to in self._by_channel]
         body = await self._render_status(one.id) if wanted else None
         if body is not None:

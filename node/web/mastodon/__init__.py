@@ -9,6 +9,7 @@ from __future__ import annotations
 from node.web.mastodon import (
     accounts,
     acts,
+    conversations,
     filters,
     instance,
     lists,
@@ -45,6 +46,7 @@ ROUTES: tuple[Route, ...] = (
     *lists.ROUTES,
     *filters.ROUTES,
     *markers.ROUTES,
+    *conversations.ROUTES,
     *tags.ROUTES,
     *odds.ROUTES,
     *statuses.ROUTES,

@@ -17,7 +17,7 @@ from node.errors import CuicuiError
 from node.model import Tell
 from node.storage import tokens
 from node.storage.tokens import Token
-from node.web.mastodon import forms, gather, notifications
+from node.web.mastodon import conversations, forms, gather, notifications
 from node.web.mastodon.call import Call
 from node.web.mastodon.errors import ApiError, Forbidden, TooMany, Unauthorized
 from node.web.mastodon.finding import Finder
@@ -72,6 +72,7 @@ class Api:
             rooms.clock,
             render_status=partial(gather.rendered, rooms),
             render_notification=partial(notifications.rendered, rooms),
+            render_conversation=partial(conversations.rendered, rooms),
         )
         self.on_revoked(self.streams.revoked)
         rooms.events.subscribe(self._hear)

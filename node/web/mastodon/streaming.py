@@ -171,6 +171,7 @@ ROUTES = (
     Route("GET", _PATH, socket, ANY_TOKEN, in_url=True),
     _route("user", "user"),
     _route("user/notification", "user:notification"),
+    _route("direct", "direct"),
     _route("public", "public"),
     _route("public/local", "public:local"),
     _route("public/remote", "public:remote"),

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("last_note_id", sa.BigInteger(), nullable=False),
         sa.Column("people", sa.JSON(), nullable=False),
         sa.Column("unread", sa.Boolean(), nullable=False),
+        sa.Column("deleted_to", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversations")),
         sa.UniqueConstraint("root", name=op.f("uq_conversations_root")),
     )
@@ -268,6 +269,9 @@ def upgrade() -> None:
     op.add_column("notes", sa.Column("quote_state", sa.Text(), nullable=True))
     op.add_column("notes", sa.Column("quote_stamp", sa.Text(), nullable=True))
     op.add_column("notes", sa.Column("quote_policy", sa.Text(), nullable=True))
+    op.create_index(
+        "ix_notes_direct", "notes", ["visibility", "id"], sqlite_where=sa.literal_column("visibility = 'direct'")
+    )
     op.create_index("ix_notes_own", "notes", ["id", "visibility"], sqlite_where=sa.literal_column("own = 1"))
     op.add_column("profile", sa.Column("fields", sa.JSON(), nullable=True))
     op.add_column("profile", sa.Column("avatar", sa.Text(), nullable=True))
