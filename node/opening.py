@@ -6,6 +6,7 @@ import functools
 import os
 import shlex
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,10 +16,11 @@ from platformdirs import user_data_path
 
 from keys import PublicIdentity
 from keys import passphrase as passphrases
-from node import app, observe, settings
+from node import app, founding, observe, settings
 from node.app import Node
 from node.ids import Ids
 from node.printing import out
+from node.settings import Settings
 
 
 @asynccontextmanager
@@ -29,6 +31,22 @@ async def opened(data: Path, passphrase_file: Path | None) -> AsyncIterator[Node
     observe.set_up("debug" if chosen.log_level == "debug" else "error", chosen.log_format)
     async with app.opened(chosen, passphrase=passphrase_from(passphrase_file)) as node:
         yield node
+
+
+@asynccontextmanager
+async def visiting(data: Path) -> AsyncIterator[Node]:
+    """A node that nobody has, for one question: it knows nobody, and is forgotten afterwards.
+
+    Only what says whom may be dialled is taken over from the settings.
+    """
+    chosen = settings.load(data)
+    with tempfile.TemporaryDirectory(prefix="cuicui-") as room:
+        # The address is one that nobody can have, so that nothing is taken for its own.
+        nobody = Settings(data=Path(room), base_url="https://nobody.invalid", allow_networks=chosen.allow_networks)
+        await founding.found(nobody, handle="nobody")
+        observe.set_up("error", chosen.log_format)
+        async with app.opened(nobody, passphrase=lambda: None) as node:
+            yield node
 
 
 def passphrase_from(file: Path | None) -> Callable[[], str | None]:

@@ -17,7 +17,7 @@ from node.federation import evidence, outbox
 from node.federation.examine import Examined, Examiner, file_alone
 from node.federation.lookup import parse_handle
 from node.model import Post, Verdict, utcnow
-from node.opening import opened
+from node.opening import opened, visiting
 from node.printing import as_json as print_json
 from node.printing import hint, out
 
@@ -59,7 +59,12 @@ async def verify(
 async def _examined(
     data: Path, passphrase_file: Path | None, target: str, body: bytes | None, *, offline: bool
 ) -> Examined:
-    async with opened(data, passphrase_file) as node:
+    if not offline and not founding.exists(settings.load(data)):
+        hint("there is no node here that knows any key: it is taken as its server shows it now")
+        at_hand = visiting(data)
+    else:
+        at_hand = opened(data, passphrase_file)
+    async with at_hand as node:
         examiner = Examiner(
             node.store,
             node.actors,

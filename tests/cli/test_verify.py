@@ -91,6 +91,18 @@ def test_addresses_and_handles(saved: Saved) -> None:
         assert (said.status, said.json["verdict"], said.json["key"]) == (0, "signed", saved.key), target
 
 
+def test_addresses_and_handles_without_a_node(saved: Saved, tmp_path: Path) -> None:
+    """Who has no node can ask as well; the key is first seen then, and nothing is left behind."""
+    network = {"CUICUI_ALLOW_NETWORKS": "127.0.0.0/8"}
+    for target in (saved.address, saved.alice.handle):
+        said = cuicui("verify", "--data", tmp_path / "none", target, "--json", **network)
+        assert (said.status, said.json["verdict"], said.json["key"]) == (0, "signed", saved.key)
+        assert "no node here" in said.err
+    assert not (tmp_path / "none").exists()
+    said = cuicui("verify", "--data", tmp_path / "none", saved.address, "--offline", **network)
+    assert (said.status, said.out) == (1, "")
+
+
 def test_our_own_are_looked_up_and_not_fetched(saved: Saved) -> None:
     """A node never fetches from itself; its own posts are in its store."""
     for target in (saved.address, saved.alice.handle):
