@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from node import text
 from node.ids import Ids, minted_ms
-from node.model import Actor, Counts, Iri, Mention, Post, Profile, QuoteState, Visibility
+from node.model import Actor, Counts, Iri, Mention, Post, Profile, QuoteState, Resembled, Visibility
 from node.storage.dialect import when
 from node.storage.filters import Filter
 from node.storage.tallies import ShownKey
@@ -116,12 +116,13 @@ def account(actor: Actor, beside: Beside) -> Json:
 def _account(actor: Actor, beside: Beside) -> Json:
     ids = beside.ids
     numbers = beside.numbers.get(actor.iri, Numbers())
+    number = beside.accounts.get(actor.iri, 0)
     own = actor.iri == ids.actor
     avatar = beside.address(actor.icon, "avatar") if actor.icon else beside.avatar
     header = beside.address(actor.image, "header") if actor.image else beside.header
     still = "/preview" if not own else ""
     found: Json = {
-        "id": str(beside.accounts.get(actor.iri, 0)),
+        "id": str(number),
         "username": actor.username,
         "acct": acct(actor, ids),
         "display_name": actor.name or actor.username,
@@ -129,7 +130,7 @@ def _account(actor: Actor, beside: Beside) -> Json:
         "bot": actor.bot,
         "discoverable": actor.discoverable,
         "group": actor.type == "Group",
-        "created_at": time(actor.published or EPOCH),
+        "created_at": time(actor.published or when(minted_ms(number))),  # when it was first met, if it does not say
         "note": clean(actor.summary),
         "url": ids.profile_page if own else (actor.url or actor.iri),
         "uri": actor.iri,
@@ -143,6 +144,7 @@ def _account(actor: Actor, beside: Beside) -> Json:
         "last_status_at": day(numbers.last_post),
         "emojis": [parts.emoji(one, beside.address(one.url, "emoji")) for one in actor.emojis],
         "fields": [
+            *_caution(actor, beside),
             *(
                 {"name": row.name, "value": clean(row.value), "verified_at": time_or_none(row.verified_at)}
                 for row in actor.fields
@@ -153,6 +155,13 @@ def _account(actor: Actor, beside: Beside) -> Json:
     if actor.iri in beside.gone:
         found["suspended"] = True
     return found
+
+
+def _caution(actor: Actor, beside: Beside) -> list[Json]:
+    """What the filter on its posts says, on the profile as well: Phanpy looks at no filters inside a thread."""
+    if not beside.synthetic or not isinstance(actor.resembles, Resembled):
+        return []
+    return [{"name": "Caution", "value": f"looks like {actor.resembles.handle} — is not", "verified_at": None}]
 
 
 def _signing_keys(actor: Actor, beside: Beside) -> list[Json]:

@@ -352,10 +352,15 @@ async def test_the_lookalike_of_a_friend_is_behind_a_warning(
     path = f"/api/v1/statuses/{post.id}"
     shown = (await app.get(path)).json
     shapes.check(shapes.STATUS, shown)
-    assert shown["filtered"][0]["filter"]["title"] == f"looks like {carol.handle} — is not"
+    warning = f"looks like {carol.handle} — is not"
+    assert shown["filtered"][0]["filter"]["title"] == warning
+    said = shown["account"]["fields"][0]
+    assert (said["name"], said["value"], said["verified_at"]) == ("Caution", warning, None)
+    assert not shown["account"]["created_at"].startswith("1970")  # it does not say: since it was first met
     profile = await alice.node.owner.profile()
     await alice.node.owner.change_profile(preferences=_quiet(profile.preferences))
-    assert (await app.get(path)).json["filtered"] == []
+    quiet = (await app.get(path)).json
+    assert (quiet["filtered"], quiet["account"]["fields"]) == ([], [])
 
 
 def _quiet(preferences: object) -> object:
