@@ -38,6 +38,7 @@ class Errands:
         self._errands = errands
         self._clock = clock
         self._wake = asyncio.Event()
+        self._began = False
         events.subscribe(self._hear)
 
     def _hear(self, tell: Tell) -> None:
@@ -45,6 +46,14 @@ class Errands:
             self._wake.set()
 
     async def run(self) -> None:
+        """Until cancelled. What a predecessor had under way when it ended is due at once."""
+        if not self._began:
+            self._began = True
+            async with self._store.read() as tx:
+                left = await chores.next_at(tx, errands=True)
+            if left is not None:
+                async with self._store.write() as tx:
+                    await chores.release(tx, self._clock())
         while True:
             self._wake.clear()
             while await self.do_what_is_due() == AT_ONCE:

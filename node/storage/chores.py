@@ -30,6 +30,8 @@ SCHEDULED = "scheduled"
 """A status of the owner's, to be published (scheduling.py)."""
 ERRANDS = (POLL, QUOTE, LINKS, SCHEDULED)
 """What is done beside the outboxes (errands.py)."""
+HELD = "held"
+"""In the state of an errand under way: until when whoever does it has it."""
 TELL = "tell"
 """An absence that the owner has not been told of."""
 
@@ -146,8 +148,19 @@ async def postpone(
 async def lease(tx: Tx, chore: Chore, until: datetime) -> bool:
     """Take it up, if nobody else has; should that come to nothing, it is due again at `until`."""
     due = chores.c.next_at == ms_or_none(chore.next_at)
-    taken = await tx.execute(update(chores).where(chores.c.id == chore.id, due).values(next_at=ms(until)))
+    held = {"next_at": ms(until), "state": {**chore.state, HELD: ms(until)}}
+    taken = await tx.execute(update(chores).where(chores.c.id == chore.id, due).values(**held))
     return bool(taken.rowcount)
+
+
+async def release(tx: Tx, now: datetime) -> int:
+    """Whoever held errands is not there any more: they are due now. Those planned anew since keep their time."""
+    rows = await tx.execute(select(chores).where(chores.c.next_at > ms(now), chores.c.kind.in_(ERRANDS)))
+    left = [row for row in rows if row.state.get(HELD) == row.next_at]
+    for row in left:
+        state = {name: value for name, value in row.state.items() if name != HELD}
+        await tx.execute(update(chores).where(chores.c.id == row.id).values(next_at=ms(now), state=state))
+    return len(left)
 
 
 async def finish(tx: Tx, identifier: int, until: datetime) -> None:

@@ -127,3 +127,22 @@ async def test_a_conversation_is_read_in_one_go(store: Store) -> None:
         assert len(await threads.above(tx, ring)) == 1
         assert len(await threads.below(tx, ring)) == 1
         assert await threads.settled(tx, [root, Iri("https://remote.example/notes/none")]) == {root}
+
+
+async def test_what_was_under_way_when_a_node_died_is_due_at_once(store: Store) -> None:
+    """A lease ends with who held it; what was planned anew meanwhile, or waits for its time, keeps it."""
+    subjects = [f"https://own.example/notes/{number}" for number in range(3)]
+    async with store.write() as tx:
+        for subject in subjects:
+            await chores.plan(tx, chores.POLL, subject, NOW)
+        held, again, _ = await chores.due(tx, NOW, errands=True)
+        for chore in (held, again):
+            assert await chores.lease(tx, chore, NOW + HOUR)
+            assert not await chores.lease(tx, chore, NOW + HOUR)
+        await chores.plan(tx, chores.POLL, subjects[1], NOW + 2 * HOUR, earlier=False)
+        await chores.plan(tx, chores.POLL, subjects[2], NOW + HOUR, earlier=False)
+        assert await chores.due(tx, NOW, errands=True) == []
+        assert await chores.release(tx, NOW) == 1
+        (left,) = await chores.due(tx, NOW, errands=True)
+        assert (left.subject, left.state) == (subjects[0], {})
+        assert await chores.release(tx, NOW) == 0
