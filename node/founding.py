@@ -53,14 +53,21 @@ async def found(
         raise StartError(f"there is a node in {data} already", hint=f"run it: cuicui run --data {data}")
     made_directory = _make_directory(data)
     try:
-        keys = keys or keyring.generate()
-        ids = Ids(settings.base_url, handle)
-        await _fill(settings, ids, keys, Profile(handle, name or handle, created_at=clock()), password)
-        keyring.save(settings.keys, keys, passphrase)
-        _write_settings(settings)
+        owner = Profile(handle, name or handle, created_at=clock())
+        return await furnish(settings, owner, keys or keyring.generate(), password=password, passphrase=passphrase)
     except BaseException:
         _take_away(settings, made_directory)
         raise
+
+
+async def furnish(
+    settings: Settings, owner: Profile, keys: OwnKeys, *, password: str | None = None, passphrase: str | None = None
+) -> Founded:
+    """Put into `settings.data` what makes a node. The database may be there already, if no node is in it."""
+    ids = Ids(settings.base_url, owner.handle)
+    await _fill(settings, ids, keys, owner, password)
+    keyring.save(settings.keys, keys, passphrase)
+    _write_settings(settings)
     return Founded(ids, keys)
 
 

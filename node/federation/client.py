@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin
 
@@ -294,6 +295,12 @@ def _default_ssl() -> ssl.SSLContext | bool:
     """
     if not ("SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ):
         return True
+    return _authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(maxsize=1)
+def _authorities(_file: str | None, _directory: str | None) -> ssl.SSLContext:
+    """Those that OpenSSL finds where the environment says; made once for all clients of a process."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
+import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import lru_cache
@@ -15,10 +17,12 @@ from sqlalchemy import func, select
 from node import app, founding, keyring
 from node.app import Node
 from node.keyring import OwnKeys
-from node.model import Post
+from node.model import Post, Profile
 from node.settings import Settings
 from node.storage import cursors
+from node.storage.migrate import migrate
 from node.storage.schema import metadata
+from node.storage.store import Store, sqlite_url
 from tests.support.clock import FakeClock
 
 LOOPBACK = "127.0.0.0/8,::1/128"
@@ -36,6 +40,25 @@ def free_port() -> int:
 def keys_of(name: str) -> OwnKeys:
     """The keys of a node of that name: made once in a test session, since two RSA keys take a while."""
     return keyring.generate()
+
+
+_emptied: list[tempfile.TemporaryDirectory[str]] = []
+
+
+async def empty_database() -> Path:
+    """A SQLite database that all migrations have run on, with nothing in it: made once in a test session, to be copied.
+
+    Running them takes longer than most tests. That they build what they should is tested in tests/storage.
+    """
+    if not _emptied:
+        made = tempfile.TemporaryDirectory(prefix="cuicui-empty-")
+        store = Store(sqlite_url(Path(made.name) / "empty.db"))
+        try:
+            await migrate(store, snapshots=None, now=FakeClock()())
+        finally:
+            await store.close()  # the last connection carries the log over into the file
+        _emptied.append(made)
+    return Path(_emptied[0].name) / "empty.db"
 
 
 async def eventually(check: Callable[[], Awaitable[T]], *, within: float = 8.0) -> T:
@@ -138,5 +161,8 @@ async def settle_in(
             **more,
         }
     )
-    await founding.found(settings, handle=handle, keys=keys_of(handle), clock=clock)
+    settings.data.mkdir(mode=0o700, parents=True)
+    if database_url is None:
+        shutil.copyfile(await empty_database(), settings.data / "cuicui.db")
+    await founding.furnish(settings, Profile(handle, handle, created_at=clock()), keys_of(handle))
     return Home(settings, clock, handle)
