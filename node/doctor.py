@@ -1,7 +1,8 @@
-"""What a friend would look at when something is wrong: directory, keys, database, disk, address, clock, limits."""
+"""What a friend would look at when something is wrong: directory, disk, keys, database, files, apps, address, clock."""
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import stat
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from keys import canonical
@@ -20,9 +22,9 @@ from node import app, founding, running
 from node.app import Node
 from node.errors import BadDocument, CuicuiError, Unreachable
 from node.model import Clock, KeyKind, KeyState
-from node.settings import Settings
+from node.settings import FILE, Settings
 from node.storage import actors as stored
-from node.storage import arrivals, hosts, queue
+from node.storage import arrivals, hosts, profile, push, queue, remote_media
 from node.storage.schema import HEAD
 
 LITTLE_SPACE = 256 << 20
@@ -57,7 +59,7 @@ async def look(settings: Settings, passphrase: Passphrase, clock: Clock) -> list
             node = await stack.enter_async_context(app.opened(settings, passphrase=passphrase, clock=clock))
         except CuicuiError as error:
             return [*found, Finding(Level.FAIL, "node", error.message, error.hint)]
-        for part in (_keys, _database, _owed, _address):
+        for part in (_keys, _database, _left, _password, _media, _cache, _owed, _push, _address):
             try:
                 found += await part(node)
             except CuicuiError as error:
@@ -171,6 +173,64 @@ async def _database(node: Node) -> list[Finding]:
     if schema != HEAD:
         return [Finding(Level.FAIL, "database", f"schema {schema}, this program wants {HEAD}", "run: cuicui run")]
     return [Finding(Level.OK, "database", f"whole, schema {schema}")]
+
+
+async def _left(node: Node) -> list[Finding]:
+    async with node.store.read() as tx:
+        gone = await stored.is_gone(tx, node.ids.actor)
+    if not gone:
+        return []
+    said = "this account was deleted everywhere with cuicui leave; nothing is written or received any more"
+    return [Finding(Level.WARN, "account", said, "keep it running some days, so that all are told")]
+
+
+async def _password(node: Node) -> list[Finding]:
+    async with node.store.read() as tx:
+        there = await profile.password_hash(tx) is not None
+    if there:
+        return [Finding(Level.OK, "password", "is set: apps can be let in")]
+    return [Finding(Level.WARN, "password", "none is set: no app can be let in", "set one: cuicui password")]
+
+
+async def _media(node: Node) -> list[Finding]:
+    """Where pictures go: the directory, or what it will be made in."""
+    root, limit = node.settings.media, max(node.settings.image_limit, node.settings.recording_limit)
+    if (stuck := _unwritable(root)) is not None:
+        return [Finding(Level.FAIL, "media", f"{stuck} cannot be written: no picture can be posted", "check its owner")]
+    return [Finding(Level.OK, "media", f"{root} can be written; files of up to {limit} MiB are taken")]
+
+
+async def _cache(node: Node) -> list[Finding]:
+    room = node.settings.media_cache_size
+    if (stuck := _unwritable(node.settings.cache)) is not None:
+        said = f"{stuck} cannot be written: no picture of others can be shown"
+        return [Finding(Level.FAIL, "cache", said, "check its owner")]
+    async with node.store.read() as tx:
+        used = await remote_media.total(tx)
+    said = f"{used >> 20} of {room} MiB used for other people's pictures"
+    if shutil.disk_usage(node.settings.data).free < (room << 20) - used:
+        hint = f"make it smaller: media_cache_size in {FILE}"
+        return [Finding(Level.WARN, "cache", f"{said}, and the disk has less room than that", hint)]
+    return [Finding(Level.OK, "cache", said)]
+
+
+def _unwritable(directory: Path) -> Path | None:
+    """What keeps files from being written there; the directory itself need not be there yet."""
+    for there in (directory, *directory.parents):
+        if there.exists():
+            return None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else there
+    return directory
+
+
+async def _push(node: Node) -> list[Finding]:
+    async with node.store.read() as tx:
+        apps = await push.subscribed(tx)
+        owed = await push.waiting(tx)
+        why = await push.trouble(tx)
+    said = f"{apps} apps are told of notifications; {owed} owed"
+    if why is not None:
+        return [Finding(Level.WARN, "push", f"{said}; {why}", "it is tried again for two days")]
+    return [Finding(Level.OK, "push", said)]
 
 
 async def _owed(node: Node) -> list[Finding]:

@@ -203,5 +203,16 @@ async def waiting(tx: Tx) -> int:
     return int((await tx.execute(select(func.count()).select_from(pushes))).scalar_one())
 
 
+async def subscribed(tx: Tx) -> int:
+    """How many apps are told of notifications."""
+    return int((await tx.execute(select(func.count()).select_from(push_subscriptions))).scalar_one())
+
+
+async def trouble(tx: Tx) -> str | None:
+    """What went wrong with the oldest push that is tried again; None when none is."""
+    failing = select(pushes.c.last_error).where(pushes.c.attempts > 0).order_by(pushes.c.id).limit(1)
+    return (await tx.execute(failing)).scalar_one_or_none()
+
+
 def _subscription(row: Any) -> Subscription:
     return Subscription(row.id, row.token, row.endpoint, row.p256dh, row.auth, row.alerts, row.policy, row.standard)
