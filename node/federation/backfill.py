@@ -27,7 +27,7 @@ from node.federation.synchronise import Synchroniser
 from node.ids import Ids, Snowflake
 from node.model import Clock, Iri, Profile, Tell, host_of, origin_of
 from node.observe import count
-from node.storage import absences, chores, cursors, relations, threads
+from node.storage import absences, chores, cursors, relations, threads, timelines
 from node.storage.absences import Absence
 from node.storage.chores import Chore
 from node.storage.cursors import Cursor
@@ -289,11 +289,14 @@ class Backfill:
             cursor = await cursors.get(tx, actor)
         if follow is None or follow.state is not State.ACCEPTED:
             return
+        back_to = when(state["since"]) if "since" in state else None
+        if back_to is None:  # just followed: what was looked at before is not fetched again
+            async with self._store.write() as tx:
+                await timelines.come_home(tx, actor, RECENT)
         known = await self._actors.get(actor)
         outbox = known.actor.outbox
         if outbox is None:
             return
-        back_to = when(state["since"]) if "since" in state else None
         pages, most = (RECENT_PAGES, RECENT) if back_to is None else (PAGES, PAGES * parse.MAX_ITEMS)
         steps, etag = await self._walk(outbox, back_to, pages=pages, most=most, cursor=cursor)
         await self._read(actor, steps, most=most, at_home=True, chore=chore, state=state, back_to=back_to)

@@ -14,7 +14,7 @@ from node.model import Iri, Post, ReactionKind, Visibility, utcnow
 from node.storage import blocks
 from node.storage.actors import by_ids
 from node.storage.dialect import Tx
-from node.storage.notes import OPEN, posts, to_post
+from node.storage.notes import OPEN, posts, show_at_home, to_post
 from node.storage.schema import activities, actors, followed_tags, home, note_tags, notes, reactions
 
 PAGE = 20
@@ -214,6 +214,18 @@ async def parents_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, tuple[int, int]]:
         return {}
     rows = await tx.execute(select(notes.c.iri, notes.c.id, notes.c.author_id).where(notes.c.iri.in_(wanted)))
     return {Iri(row.iri): (int(row.id), int(row.author_id)) for row in rows}
+
+
+async def come_home(tx: Tx, author: Iri, most: int) -> None:
+    """Put the newest posts of somebody just followed into the home timeline that were here before.
+
+    They were looked at, answered, or followed once already, so nothing brings them a second time.
+    """
+    author_id = select(actors.c.id).where(actors.c.iri == author).scalar_subquery()
+    direct = notes.c.visibility == Visibility.DIRECT.value
+    query = select(notes.c.id, notes.c.author_id).where(notes.c.author_id == author_id, ~direct)
+    rows = await tx.execute(query.order_by(notes.c.id.desc()).limit(most))
+    await show_at_home(tx, [(int(row.id), int(row.author_id)) for row in rows])
 
 
 async def leave_home(tx: Tx, author: Iri, *, but_tagged: bool = False) -> None:

@@ -61,6 +61,25 @@ async def test_the_recent_posts_are_there_as_soon_as_the_follow_is_accepted(alic
     assert told.count("backfilled") == 1
 
 
+async def test_what_was_looked_at_before_the_follow_comes_home_with_it(alice: Home, carol: Stranger) -> None:
+    """Issue 3, nobody stares at an empty page: who looks at a profile and then follows finds those posts at home.
+
+    GoToSocial names its posts in the outbox and has them fetched one by one: those that are here are not.
+    """
+    items = written(carol, 5)
+    Outbox(carol, items)
+    _, looked_at = await alice.node.reading.open_profile(carol.handle)
+    assert len(looked_at) == 5
+    assert await alice.node.owner.timeline() == []
+    await follow(alice, carol)
+    assert [post.note.iri for post in await at_home(alice, 5)] == [item["object"]["id"] for item in items]  # type: ignore[index]
+    await alice.node.owner.unfollow(carol.iri)
+    assert await alice.node.owner.timeline() == []
+    carol.place.received.clear()
+    await follow(alice, carol)
+    await at_home(alice, 5)
+
+
 async def test_a_proof_counts_as_much_as_on_a_delivery(alice: Home, dave: Stranger) -> None:
     """Issue 3: "own verdict (`vouched`, or `signed` where a proof holds)"; the evidence is the bytes as they came."""
     items = written(dave, 2)
