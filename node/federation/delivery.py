@@ -204,15 +204,15 @@ class Delivery:
         await self._line_up(fresh)
 
     async def _line_up(self, jobs: Sequence[Job]) -> None:
-        strangers = {job.origin for job in jobs if job.origin not in self._lanes}
-        if strangers:
+        # Again until all are there: while it reads, a lane that was there may end.
+        while strangers := {job.origin for job in jobs if job.origin not in self._lanes}:
             async with self._store.read() as tx:
                 known = await hosts.get_many(tx, strangers)
             for origin in strangers:
                 # What is not written yet is newer than what was read.
                 unwritten = self._settled.hosts.get(origin) or self._writing.get(origin)
                 host = unwritten or known.get(origin) or Host(origin)
-                self._lanes[origin] = _Lane(host)
+                self._lanes.setdefault(origin, _Lane(host))
         now = self._clock()
         for job in jobs:
             lane = self._lanes[job.origin]
