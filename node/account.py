@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,6 +43,18 @@ LONGEST_FIELD = 255
 """Characters of the name of a field, and of its value."""
 
 
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,4}")
+
+
+def spoken(code: str | None) -> str | None:
+    """A language as BCP 47 spells it, or none. Raises NotAllowed: others would leave out what is no language."""
+    if not code:
+        return None
+    if not _LANGUAGE.fullmatch(code):
+        raise NotAllowed(f"{code!r} is no language code", hint="for example: fr, or pt-BR")
+    return code
+
+
 class Account(Acting):
     """The owner of this node, about themselves."""
 
@@ -72,6 +85,8 @@ class Account(Acting):
         Raises NotAllowed for more than four fields, and for longer ones than Mastodon shows.
         """
         before = await self.profile()
+        if preferences is not None:
+            spoken(preferences.language)
         given = {
             "fields": _fields(fields, before) if fields is not None else None,
             "bot": bot,

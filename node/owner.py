@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from node import text
-from node.account import Account
+from node.account import Account, spoken
 from node.befriend import Befriending
 from node.errors import CuicuiError, NotAllowed, NotFound
 from node.federation import asking, compose
@@ -107,7 +107,7 @@ class Owner(Befriending, Account):
             context=(parent.note.context if parent else None) or self._ids.context(identifier),
             summary=draft.warning.strip(),
             sensitive=draft.sensitive or bool(draft.warning.strip()),
-            language=draft.language or (await self.profile()).preferences.language,
+            language=spoken(draft.language) or (await self.profile()).preferences.language,
             mentions=mentions,
             hashtags=rendered.hashtags,
             source=draft.text,
@@ -162,8 +162,8 @@ class Owner(Befriending, Account):
         summary = old.summary if warning is None else warning.strip()
         text.check_length(words, summary)
         covered = bool(summary) or (old.sensitive and not old.summary if sensitive is None else sensitive)
-        spoken = language or old.language
-        said = (words, summary, covered, spoken, files.attachments)
+        tongue = spoken(language) or old.language
+        said = (words, summary, covered, tongue, files.attachments)
         if said == (old.source, old.summary, old.sensitive, old.language, old.attachments):
             raise NotAllowed("that is what it says already", code="unchanged")
         targets, unknown = await self._mentioned(words)
@@ -179,7 +179,7 @@ class Owner(Befriending, Account):
             updated=_after(old.updated or old.published, self._clock()),
             summary=summary,
             sensitive=covered,
-            language=spoken,
+            language=tongue,
             mentions=mentions,
             hashtags=rendered.hashtags,
             source=words,

@@ -160,6 +160,8 @@ def test_what_cannot_be_posted(founded: Place, text: str, told: str) -> None:
     [
         (["post", "--reply-to", "12345", "Yes"], "", 1, "there is no post 12345 here"),
         (["post", "--visibility", "secret", "Hm"], "", 2, "secret"),
+        (["post", "--language", "a language", "Hm"], "", 1, "no language code"),
+        (["profile", "--language", "xx9"], "", 1, "no language code"),
         (["post", "-"], b"\xff\xfe", 2, "not UTF-8"),
         (["follow", "bob"], "", 1, "neither a handle nor an address"),
         (["follow", "@ada@127.0.0.1:1"], "", 1, "refused to dial"),
