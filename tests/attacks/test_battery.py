@@ -1,7 +1,7 @@
 """The classes of attack that are known from other servers, and the tests that deliver each of them here.
 
 The rows are those of the project's list of precedents (signatures and keys, objects, proofs, parsing,
-outgoing requests, privacy, exhaustion). A row without a test does not pass; nor does a test that is gone.
+outgoing requests, pages and clients, OAuth, media, privacy, exhaustion). A row without a test does not pass; nor does a test that is gone.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ ANNOUNCE = "federation/test_announce"
 ASTRAY = "attacks/test_led_astray"
 PRIVACY = "attacks/test_privacy"
 DOOR = "attacks/test_door"
+SIGN_IN = "attacks/test_sign_in"
+API = "attacks/test_client_api"
+PAGES = "attacks/test_pages"
 FUZZ = "federation/test_fuzz"
 ENDPOINTS = "federation/test_endpoints"
 BLOCKS = "federation/test_blocks"
@@ -192,6 +195,87 @@ BATTERY: dict[str, list[tuple[str, str]]] = {
     "keys of odd sizes": [
         (INBOX, "keys_that_are_too_small_are_no_keys"),
         ("keys/test_transport", "only_the_usual_exponent_is_accepted"),
+    ],
+    # HTML, pages, clients
+    "script in what strangers write": [(PAGES, "nothing_strangers_write_runs_anywhere")],
+    "script in what the owner writes, and in what is said back": [
+        (PAGES, "what_the_owner_writes_is_text_as_well"),
+        (PAGES, "what_was_asked_is_not_said_back_as_markup"),
+    ],
+    "policy, framing, sniffing, referrer": [(PAGES, "every_answer_carries_the_policy")],
+    "forms of other sites": [
+        (SIGN_IN, "a_form_from_elsewhere_does_nothing"),
+        (SIGN_IN, "a_form_without_its_token_does_nothing"),
+    ],
+    "open redirects": [(SIGN_IN, "after_the_login_one_is_still_here")],
+    "Host and X-Forwarded": [(API, "the_host_header_names_nobody")],
+    "private answers in caches": [(PAGES, "what_is_the_owners_is_kept_by_nobody")],
+    "line ends in headers": [(API, "an_address_is_no_header")],
+    "odd requests to the API": [
+        (API, "junk_is_the_askers_fault_on_every_route"),
+        (API, "one_field_of_junk_at_a_time"),
+        (API, "ids_of_other_kinds_name_nothing"),
+        (API, "too_much_of_everything_in_a_post"),
+    ],
+    "secrets and strangers' words in the log": [
+        (SIGN_IN, "secrets_are_kept_as_hashes_and_told_to_no_log"),
+        (SIGN_IN, "what_is_no_request_says_nothing_in_the_log"),
+    ],
+    # OAuth and sessions
+    "redirect_uri": [
+        (SIGN_IN, "an_address_with_tricks_is_not_registered"),
+        (SIGN_IN, "almost_the_registered_address_is_another"),
+    ],
+    "codes: twice, another app, no secret, PKCE": [
+        (SIGN_IN, "a_code_exchanged_side_by_side_gives_one_token_and_then_none"),
+        (SIGN_IN, "a_code_that_was_tried_wrongly_is_used_up"),
+        ("web/test_signin", "a_code_is_bound"),
+    ],
+    "escalation of scopes, tokens of apps": [
+        (API, "every_route_asks_for_its_scope"),
+        (SIGN_IN, "the_form_cannot_ask_for_more_than_the_app_may"),
+    ],
+    "revoked tokens": [
+        (SIGN_IN, "a_token_revoked_while_it_is_looked_up_is_not_remembered"),
+        ("web/mastodon/test_streaming", "a_revoked_token_closes_its_streams"),
+        ("web/mastodon/test_push", "a_revoked_token_is_told_nothing"),
+    ],
+    "sessions: fixation, log-out, new password": [
+        ("web/test_signin", "each_login_has_a_new_id"),
+        ("web/test_signin", "logging_out_ends_it_here_too"),
+        (SIGN_IN, "a_new_password_voids_codes_and_sessions"),
+    ],
+    "guessing": [
+        (SIGN_IN, "guesses_made_side_by_side_are_counted_as_well"),
+        (SIGN_IN, "nobody_shuts_the_owner_out_for_long"),
+    ],
+    "tokens in addresses, cookies for tokens": [
+        (SIGN_IN, "a_token_in_the_address_or_the_body_opens_streams_alone"),
+        (SIGN_IN, "a_session_cookie_opens_nothing_of_the_api"),
+    ],
+    # media
+    "bombs, polyglots, wrong types": [
+        ("media/test_upload", "what_is_not_taken"),
+        ("media/test_upload", "what_hides_behind_a_picture_is_left_behind"),
+    ],
+    "metadata": [
+        ("media/test_upload", "nothing_tells_where_it_was_made"),
+        ("media/test_recorded", "a_recording_is_taken_without_its_metadata"),
+    ],
+    "paths to files": [
+        (PAGES, "a_path_leads_to_no_file"),
+        ("media/test_serving", "what_is_no_file_of_ours_is_not_found"),
+    ],
+    "the cache as a proxy": [("media/test_cache", "it_is_no_open_proxy"), ("media/test_cache", "nothing_leads_inside")],
+    # privacy and exhaustion, at the client API
+    "private posts by the client API": [(API, "no_route_tells_what_was_not_for_everybody")],
+    "an oracle of existence in the client API": [(API, "what_is_hidden_answers_like_what_never_was")],
+    "registrations without end": [(SIGN_IN, "names_are_not_a_way_to_fill_the_disk")],
+    "forms that are slow, many, compressed": [
+        (API, "a_body_that_does_not_come_is_not_waited_for"),
+        (API, "forms_of_many_parts_are_refused"),
+        (API, "a_compressed_body_is_not_read"),
+        (SIGN_IN, "a_form_that_does_not_come_is_not_waited_for"),
     ],
 }
 
