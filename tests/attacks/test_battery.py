@@ -1,7 +1,8 @@
 """The classes of attack that are known from other servers, and the tests that deliver each of them here.
 
 The rows are those of the project's list of precedents (signatures and keys, objects, proofs, parsing,
-outgoing requests, pages and clients, OAuth, media, privacy, exhaustion). A row without a test does not pass; nor does a test that is gone.
+outgoing requests, pages and clients, OAuth, media, privacy, exhaustion). A row without a test does not pass;
+nor does a test that is gone.
 """
 
 from __future__ import annotations
