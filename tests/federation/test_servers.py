@@ -1,4 +1,4 @@
-"""What Mastodon, GoToSocial, Misskey, Akkoma, snac, Mitra, Fedify, WordPress and Lemmy send, in their shapes."""
+"""What Mastodon, GoToSocial, Misskey, Akkoma, snac, Mitra, Fedify, Pixelfed, PeerTube … send, in their shapes."""
 
 from __future__ import annotations
 

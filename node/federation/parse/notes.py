@@ -82,7 +82,7 @@ def note(document: Document, *, fallback: Audience | None = None) -> Note:
         language=_language(document),
         mentions=mentions,
         hashtags=hashtags,
-        attachments=_attachments(document.get("attachment")),
+        attachments=_attachments(document.get("attachment")) or _itself(document, kind),
         source=_source(document.get("source")),
         emojis=emojis(document.get("tag")),
         poll=poll(document, kind),
@@ -128,10 +128,15 @@ def _content(document: Document, *, titled: bool, url: str | None = None) -> str
 
 
 def _language(document: Document) -> str | None:
-    """The language whose text is the content; else the first one (Mastodon reads the first key)."""
+    """The language whose text is the content; else the first one (Mastodon reads the first key).
+
+    PeerTube and Lemmy say it beside the content, as `language: {identifier, name}`.
+    """
     by_language = document.get("contentMap")
     if not isinstance(by_language, dict):
-        return None
+        said = document.get("language")
+        code = said.get("identifier") if isinstance(said, dict) else said
+        return code if isinstance(code, str) and LANGUAGE.fullmatch(code) and code != "und" else None
     content = document.get("content")
     names = [name for name, value in by_language.items() if value == content] or list(by_language)
     return next((name for name in names[:8] if LANGUAGE.fullmatch(name)), None)
@@ -205,6 +210,16 @@ def _attachment(document: Document) -> Attachment | None:
         focus=_focus(document.get("focalPoint")),
         digest=digest if isinstance(digest, str) and MULTIBASE.fullmatch(digest) else None,
     )
+
+
+def _itself(document: Document, kind: str) -> tuple[Attachment, ...]:
+    """The file of a film, a sound or a picture that is a post by itself, among its addresses (PeerTube)."""
+    if kind not in _MEDIA:
+        return ()
+    address, media_type = address_in(document.get("url"), (f"{kind.lower()}/",))
+    if address is None or not media_type.startswith(f"{kind.lower()}/"):
+        return ()
+    return (Attachment(type=kind, media_type=media_type, url=address),)
 
 
 def _focus(value: object) -> tuple[float, float] | None:
