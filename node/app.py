@@ -6,7 +6,7 @@ import errno
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,7 +125,7 @@ async def opened(
     worker: str | None = None,
     resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[Node]:
-    """A node, opened and closed again. `worker` is set by processes that deliver themselves.
+    """A node, opened and closed again. `worker` is set by processes that deliver themselves; MAIN is one at a time.
 
     Raises StartError when there is no node in the data directory, StoreError, KeyFileError.
     """
@@ -143,7 +143,8 @@ async def opened(
         keys = keyring.load(settings.keys, passphrase)
         node = _wired(settings, store, keys, *found, clock=clock, worker=worker, resolver=resolver)
         try:
-            yield node
+            async with store.alone() if worker == MAIN else nullcontext():
+                yield node
         finally:
             await node.remote_media.close()
             await node.client.close()

@@ -15,7 +15,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from node.errors import StoreError
+from node.errors import StartError, StoreError
+from node.storage.compiled import statements
 from node.storage.core import AsyncEngine, create_async_engine
 from node.storage.dialect import Tx
 from node.storage.onehop import OneHopConnection
@@ -25,6 +26,9 @@ BUSY_MS = 5_000
 """How long a writer waits for another process's transaction before it gives up."""
 
 READERS = 4
+
+_ALONE = 0x637569637569
+"""The advisory lock of a node that runs, in its own database."""
 
 PRAGMAS = (
     "journal_mode=WAL",
@@ -63,7 +67,11 @@ class Store:
             self._reader = _sqlite_engine(self.url, pool_size=READERS, begin="BEGIN", cache=READER_CACHE)
         else:
             self._writer = self._reader = create_async_engine(
-                self.url, pool_size=READERS + 1, pool_pre_ping=True, json_serializer=_json
+                self.url,
+                pool_size=READERS + 1,
+                pool_pre_ping=True,
+                json_serializer=_json,
+                execution_options={"compiled_cache": statements},
             )
 
     @property
@@ -86,6 +94,33 @@ class Store:
                         yield tx
                 finally:
                     self.generation += 1
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Be the one node over this database, wherever else it could be started. Raises StartError if there is one.
+
+        On PostgreSQL by a lock that a connection of its own holds: gone with it, half a minute after a machine died.
+        A SQLite file is on one machine, and the data directory is locked there (running.py).
+        """
+        if self.is_sqlite:
+            yield
+            return
+        with _translated(self.url):
+            connection = await self._writer.connect()
+        try:
+            with _translated(self.url):
+                connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+                for setting, value in (("idle", 15), ("interval", 5), ("count", 3)):
+                    await connection.execute(text(f"SET tcp_keepalives_{setting} = {value}"))
+                got = (await connection.execute(text(f"SELECT pg_try_advisory_lock({_ALONE})"))).scalar_one()
+            if not got:
+                raise StartError(
+                    "a node already runs over this database", hint="stop that one first; beside it run: cuicui worker"
+                )
+            yield
+        finally:
+            await connection.invalidate()  # the lock goes with the connection
+            await connection.close()
 
     async def version(self) -> str | None:
         """The migration the database stands at; None when it is empty."""
@@ -165,6 +200,7 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str, cache: int) -> Async
         max_overflow=0,
         async_creator=lambda: OneHopConnection(connect),
         json_serializer=_json,
+        execution_options={"compiled_cache": statements},
     )
 
     @event.listens_for(engine.sync_engine, "begin")
