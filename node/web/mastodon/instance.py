@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from aiohttp import web
 
-from node import __version__
+from node import __version__, polls
+from node.interact import MOST_PINNED
+from node.media.child import MAX_PIXELS
+from node.media.sniff import FORMATS, HEIC
+from node.model.media import MAX_DESCRIPTION
 from node.storage import actors, notes
 from node.web.mastodon import entities, gather
+from node.web.mastodon import profile as profiles
 from node.web.mastodon.call import Call
 from node.web.mastodon.reply import reply
 from node.web.mastodon.route import ANYONE, Route
@@ -16,6 +23,18 @@ from node.web.mastodon.route import ANYONE, Route
 MAX_CHARACTERS = 140
 PER_URL = 23
 VERSION = f"4.2.0 (compatible; cuicui {__version__})"
+
+
+_ALIASES = ("image/heif", "audio/mp3", "audio/x-m4a", "audio/wave", "audio/x-wav", "audio/x-flac", "video/x-m4v")
+"""Other names of what is taken: browsers call some files by these, and apps offer only what is on the list."""
+
+
+@cache
+def _media_types() -> tuple[str, ...]:
+    """HEIC only where its reader is installed."""
+    heic = find_spec("pillow_heif") is not None
+    taken = [one.media_type for one in FORMATS if heic or one is not HEIC]
+    return (*taken, *(name for name in _ALIASES if heic or name != "image/heif"))
 
 
 async def _owner(call: Call) -> dict[str, Any]:
@@ -27,28 +46,33 @@ async def _owner(call: Call) -> dict[str, Any]:
 
 
 def _configuration(call: Call) -> dict[str, Any]:
+    settings = call.rooms.settings
     return {
         "urls": {"streaming": call.rooms.ids.base.replace("http", "ws", 1)},
-        "accounts": {"max_featured_tags": 10, "max_profile_fields": 4, "max_pinned_statuses": 5},
+        "accounts": {
+            "max_featured_tags": 0,
+            "max_profile_fields": profiles.MOST_FIELDS,
+            "max_pinned_statuses": MOST_PINNED,
+        },
         "statuses": {
             "max_characters": MAX_CHARACTERS,
             "max_media_attachments": 4,
             "characters_reserved_per_url": PER_URL,
         },
         "media_attachments": {
-            "supported_mime_types": ["image/jpeg", "image/png", "image/gif", "image/webp"],
-            "image_size_limit": 16 * 1024 * 1024,
-            "image_matrix_limit": 40_000_000,
-            "video_size_limit": 40 * 1024 * 1024,
+            "supported_mime_types": _media_types(),
+            "image_size_limit": settings.image_limit << 20,
+            "image_matrix_limit": MAX_PIXELS,
+            "video_size_limit": settings.recording_limit << 20,
             "video_frame_rate_limit": 120,
             "video_matrix_limit": 8_294_400,
-            "description_limit": 1500,
+            "description_limit": MAX_DESCRIPTION,
         },
         "polls": {
-            "max_options": 4,
-            "max_characters_per_option": 50,
-            "min_expiration": 300,
-            "max_expiration": 2_678_400,
+            "max_options": polls.MOST_CHOICES,
+            "max_characters_per_option": polls.LONGEST_CHOICE,
+            "min_expiration": int(polls.SHORTEST.total_seconds()),
+            "max_expiration": int(polls.LONGEST.total_seconds()),
         },
         "translation": {"enabled": False},
         "vapid": {"public_key": call.rooms.push_key()},

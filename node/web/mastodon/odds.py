@@ -49,5 +49,6 @@ ROUTES = (
     Route("GET", "/api/v1/instance/rules", always([]), ANYONE),
     Route("GET", "/api/v1/instance/activity", always([]), ANYONE),
     Route("GET", "/api/v1/instance/domain_blocks", always([]), ANYONE),
+    Route("GET", "/api/v1/instance/languages", always([]), ANYONE),
     Route("GET", "/api/v1/instance/translation_languages", always({}), ANYONE),
 )
