@@ -18,12 +18,10 @@ HTML = b"<!doctype html><script>alert(document.domain)</script>"
 SCRIPT = b"<script>alert(document.domain)</script><?php system($_GET[0]); ?>"
 
 
-async def upload(
-    app: Client, data: bytes, name: str = "a.png", kind: str = "image/png", to: str = "/api/v2/media"
-) -> Answer:
+async def upload(app: Client, data: bytes, name: str = "a.png", kind: str = "image/png") -> Answer:
     form = aiohttp.FormData()
     form.add_field("file", data, filename=name, content_type=kind)
-    return await app.request("POST", to, data=form)
+    return await app.request("POST", "/api/v2/media", data=form)
 
 
 def kept(home: Home) -> list[str]:
@@ -62,7 +60,7 @@ async def test_what_is_no_picture_leaves_nothing(alice: Home) -> None:
     [
         ("../../../../tmp/evil.html", "text/html"),
         ("evil.svg", "image/svg+xml"),
-        ("evil.php\0.png", "application/x-php"),
+        ("evil\u202egnp.php", "application/x-php"),
         ("C:\\evil.exe", ""),
         ("a" * 3000, "application/activity+json"),
     ],
