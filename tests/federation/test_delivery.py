@@ -7,8 +7,10 @@ import base64
 import hashlib
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -17,7 +19,9 @@ from node import app
 from node.federation import httpsig
 from node.model import Draft, Visibility
 from node.storage import activities, hosts, queue
+from node.storage.dialect import Tx
 from node.storage.hosts import Host
+from node.storage.store import Store
 from tests.stories.test_following import befriend
 from tests.support.homes import Home, eventually, free_port
 from tests.support.stranger import Place, Received, Stranger, never
@@ -386,3 +390,52 @@ async def test_a_follower_on_a_port_where_nobody_listens_is_no_reason_to_wait(al
 def test_the_digest_is_of_the_bytes() -> None:
     """RFC 3230: the digest that a receiver recomputes."""
     assert httpsig.body_digest(b"{}") == base64.b64encode(hashlib.sha256(b"{}").digest()).decode()
+
+
+class _Lingering:
+    """The store, read no sooner than `gate` is open: a slow disk."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.asked = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        self.asked.set()
+        await self.gate.wait()
+        async with self._store.read() as tx:
+            yield tx
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+async def test_a_host_that_is_done_while_another_is_looked_up_is_not_lost(
+    alice: Home, carol: Stranger, mallory: Stranger
+) -> None:
+    """A job for a host whose last delivery ends just then is delivered, and the deliverer goes on."""
+    await _followed_by(alice, carol, mallory)
+    let_go = asyncio.Event()
+
+    async def slowly(_request: Received) -> web.StreamResponse:
+        await let_go.wait()
+        return web.Response(status=202)
+
+    carol.place.answer = slowly
+    await alice.node.owner.post(Draft(f"for {carol.handle} alone", visibility=Visibility.DIRECT))
+    await _came(carol.place, 1)
+    delivery = alice.node.delivery
+    store = delivery._store
+    disk = _Lingering(store)
+    delivery._store = disk  # type: ignore[assignment]
+    try:
+        await alice.node.owner.post(Draft("for both"))
+        await asyncio.wait_for(disk.asked.wait(), 5)
+        let_go.set()
+        await asyncio.sleep(0.2)
+    finally:
+        disk.gate.set()
+        delivery._store = store
+    await _came(carol.place, 2)
+    await _came(mallory.place, 1)
