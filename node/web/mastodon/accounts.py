@@ -113,7 +113,8 @@ async def _circle(call: Call, *, of_followers: bool) -> web.Response:
         listed = await people.listed(tx, [relation.actor for relation in found])
         shown = await gather.accounts(tx, rooms, [actor for _, actor in listed], is_owner=call.is_owner)
     marks = [int(relation.since.timestamp() * 1000) for relation in found]
-    return reply(shown, headers=links(call, marks, limit))
+    further = links(call, marks, limit) if len(marks) >= limit else {}
+    return reply(shown, headers={name: value.partition(", ")[0] for name, value in further.items()})  # downwards alone
 
 
 async def _mark(call: Call) -> relations.Mark | None:

@@ -12,7 +12,7 @@ from node.storage.actors import KnownActor
 from node.web.mastodon import gather, people
 from node.web.mastodon.call import Call
 from node.web.mastodon.errors import Forbidden, Invalid
-from node.web.mastodon.reply import links, reply
+from node.web.mastodon.reply import paged, reply
 from node.web.mastodon.route import Route
 
 LONGEST_REMARK = 2000
@@ -129,12 +129,11 @@ async def note(call: Call) -> web.Response:
 
 
 async def requests(call: Call) -> web.Response:
-    limit = call.limit(40, 80)
     async with call.rooms.store.read() as tx:
-        waiting = await relations.list_followers(tx, relations.State.PENDING, limit=limit)
+        waiting = await relations.list_followers(tx, relations.State.PENDING)
         listed = await people.listed(tx, [relation.actor for relation in waiting])
         shown = await gather.accounts(tx, call.rooms, [actor for _, actor in listed], is_owner=True)
-    return reply(shown, headers=links(call, [identifier for identifier, _ in listed], limit + 1))
+    return paged(call, [identifier for identifier, _ in listed], shown)
 
 
 async def authorize(call: Call) -> web.Response:

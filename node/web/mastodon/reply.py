@@ -50,4 +50,19 @@ def links(call: Call, ids: Sequence[int | str], limit: int) -> dict[str, str]:
     return {"Link": ", ".join(found)}
 
 
+def paged(
+    call: Call, numbers: Sequence[int], shown: Sequence[object], default: int = 40, most: int = 80
+) -> web.Response:
+    """One page of a list that is here whole, in an order of its own: below the number given, or right above it."""
+    limit, order = call.limit(default, most), list(numbers)
+    window = call.window(default, most)
+    start = order.index(window.before) + 1 if window.before in order else 0
+    stop = order.index(window.after) if window.after in order else len(order)
+    if window.nearest:
+        start = max(start, stop - limit)
+    page = slice(start, min(stop, start + limit))
+    has_more = page.stop < len(order)
+    return reply(list(shown[page]), headers=links(call, order[page], limit if has_more else limit + 1))
+
+
 _PAGING = ("max_id", "min_id", "since_id", "access_token")

@@ -9,9 +9,9 @@ from node.model import Iri
 from node.storage import blocks
 from node.web.mastodon import gather, people
 from node.web.mastodon.call import Call, number
-from node.web.mastodon.entities import Json, time, time_or_none
+from node.web.mastodon.entities import time, time_or_none
 from node.web.mastodon.errors import Invalid
-from node.web.mastodon.reply import links, reply
+from node.web.mastodon.reply import paged, reply
 from node.web.mastodon.route import Route
 
 
@@ -21,7 +21,7 @@ async def blocked(call: Call) -> web.Response:
         named = [block for block in await blocks.listed(tx) if block.kind == "account" and "://" in block.value]
         listed = await people.listed(tx, [Iri(block.value) for block in named])
         shown = await gather.accounts(tx, call.rooms, [actor for _, actor in listed], is_owner=True)
-    return _paged(call, [identifier for identifier, _ in listed], shown)
+    return paged(call, [identifier for identifier, _ in listed], shown)
 
 
 async def muted(call: Call) -> web.Response:
@@ -32,17 +32,7 @@ async def muted(call: Call) -> web.Response:
         shown = await gather.accounts(tx, call.rooms, [actor for _, actor in listed], is_owner=True)
     for (_, actor), account in zip(listed, shown, strict=True):
         account["mute_expires_at"] = time_or_none(silent[actor.iri].until)
-    return _paged(call, [identifier for identifier, _ in listed], shown)
-
-
-def _paged(call: Call, numbers: list[int], shown: list[Json]) -> web.Response:
-    """Pages of a list that is not ordered by id: the one that begins after the account with that number."""
-    limit, after = call.limit(40, 80), number(call.text("max_id"))
-    start = numbers.index(after) + 1 if after in numbers else 0
-    page = slice(start, start + limit)
-    more = len(numbers) > start + limit
-    headers = links(call, numbers[page], limit if more else limit + 1)
-    return reply(shown[page], headers=headers)
+    return paged(call, [identifier for identifier, _ in listed], shown)
 
 
 # ── domains ──────────────────────────────────────────────────────────────────────────────────
@@ -50,7 +40,8 @@ def _paged(call: Call, numbers: list[int], shown: list[Json]) -> web.Response:
 
 async def domains(call: Call) -> web.Response:
     async with call.rooms.store.read() as tx:
-        return reply([block.value for block in await blocks.listed(tx) if block.kind == "domain"])
+        names = [block.value for block in await blocks.listed(tx) if block.kind == "domain"]
+    return paged(call, range(1, len(names) + 1), names, 100, 200)
 
 
 def _domain(call: Call) -> str:

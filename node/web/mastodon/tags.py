@@ -9,7 +9,7 @@ from node.errors import NotFound
 from node.web.mastodon.call import Call
 from node.web.mastodon.entities import Json
 from node.web.mastodon.errors import Invalid
-from node.web.mastodon.reply import reply
+from node.web.mastodon.reply import paged, reply
 from node.web.mastodon.route import Route
 
 
@@ -55,8 +55,9 @@ async def unfollow(call: Call) -> web.Response:
 
 
 async def followed(call: Call) -> web.Response:
-    limit = call.limit(100, 200)
-    return reply([tag(call, one.name, following=True) for one in (await call.rooms.owner.followed_tags())[:limit]])
+    names = [one.name for one in await call.rooms.owner.followed_tags()]
+    shown = [tag(call, name, following=True) for name in names]
+    return paged(call, range(1, len(names) + 1), shown, 100, 200)
 
 
 async def featured(call: Call) -> web.Response:
