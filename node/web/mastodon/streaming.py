@@ -60,6 +60,8 @@ def _sse(name: str) -> Any:
         media = name.startswith("public") and call.flag("only_media")
         wanted = f"{name}:media" if media else name
         to = _checked(call.the_token(), wanted, call.text("tag"), call.text("list"))
+        if call.request.method == "HEAD":  # what were written after it would be read as the next answer
+            return web.Response(headers={"Content-Type": "text/event-stream"})
         stream = _opened(call, is_ws=False)
         streams = call.api.streams
         streams.listen(stream, to)
