@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.clock import FakeClock
-from tests.support.homes import Home, settle_in
+from tests.support.homes import Home, bring_up, empty_database, settle_in
 from tests.support.postgres import Postgres, programs, server
 from tests.support.stranger import Place, Stranger
 
@@ -97,3 +99,21 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'test.db'}"
     running: Postgres = request.getfixturevalue("postgres")
     return running.new()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Postgres) -> str:
+    """The name of a database at the newest schema, to be copied."""
+    url = postgres.new()
+    asyncio.run(bring_up(url))
+    return url.rpartition("/")[2]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database at the newest schema with nothing in it, once of each kind."""
+    if request.param == "sqlite":
+        shutil.copyfile(asyncio.run(empty_database()), tmp_path / "test.db")
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    running: Postgres = request.getfixturevalue("postgres")
+    return running.new(like=request.getfixturevalue("postgres_template"))

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from node.errors import StartError, StoreError
+from node.storage.compiled import statements
 from node.storage.core import AsyncEngine, create_async_engine
 from node.storage.dialect import Tx
 from node.storage.onehop import OneHopConnection
@@ -66,7 +67,11 @@ class Store:
             self._reader = _sqlite_engine(self.url, pool_size=READERS, begin="BEGIN", cache=READER_CACHE)
         else:
             self._writer = self._reader = create_async_engine(
-                self.url, pool_size=READERS + 1, pool_pre_ping=True, json_serializer=_json
+                self.url,
+                pool_size=READERS + 1,
+                pool_pre_ping=True,
+                json_serializer=_json,
+                execution_options={"compiled_cache": statements},
             )
 
     @property
@@ -195,6 +200,7 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str, cache: int) -> Async
         max_overflow=0,
         async_creator=lambda: OneHopConnection(connect),
         json_serializer=_json,
+        execution_options={"compiled_cache": statements},
     )
 
     @event.listens_for(engine.sync_engine, "begin")

@@ -15,7 +15,6 @@ from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Draft, Iri, Note, Verdict, Visibility
 from node.storage import activities, actors, arrivals, hosts, notes, queue, refusals, relations, timelines
 from node.storage.activities import Logged
-from node.storage.migrate import migrate
 from node.storage.queue import Retry
 from node.storage.refusals import Refusal
 from node.storage.relations import State
@@ -32,9 +31,8 @@ flakes = Snowflake(7)
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    made = Store(database_url)
-    await migrate(made, snapshots=None, now=NOW)
+async def store(migrated_url: str) -> AsyncIterator[Store]:
+    made = Store(migrated_url)
     async with made.write() as tx:
         for iri in (HER, HIM):
             who = Actor(iri, "Person", iri.rpartition("/")[2], Iri(f"{iri}/inbox"), followers=Iri(f"{iri}/followers"))

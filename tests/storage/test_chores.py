@@ -11,7 +11,6 @@ from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Iri, Note, Verdict, Visibility
 from node.storage import absences, actors, chores, cursors, notes, relations, threads
 from node.storage.cursors import Cursor
-from node.storage.migrate import migrate
 from node.storage.relations import State
 from node.storage.store import Store
 
@@ -22,9 +21,8 @@ flakes = Snowflake(7)
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    made = Store(database_url)
-    await migrate(made, snapshots=None, now=NOW)
+async def store(migrated_url: str) -> AsyncIterator[Store]:
+    made = Store(migrated_url)
     async with made.write() as tx:
         who = Actor(HER, "Person", "her", Iri(f"{HER}/inbox"))
         await actors.put(tx, who, id=flakes.mint(NOW), at=NOW, document=b"{}")

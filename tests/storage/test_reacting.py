@@ -11,7 +11,6 @@ import pytest
 from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Counts, Iri, Note, ReactionKind, Verdict, Visibility
 from node.storage import actors, featured, notes, reactions, reports, revisions, timelines
-from node.storage.migrate import migrate
 from node.storage.reactions import Reaction, Undone
 from node.storage.reports import Report
 from node.storage.store import Store
@@ -25,10 +24,9 @@ flakes = Snowflake(7)
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
+async def store(migrated_url: str) -> AsyncIterator[Store]:
     """Her post, and two who know of it."""
-    made = Store(database_url)
-    await migrate(made, snapshots=None, now=NOW)
+    made = Store(migrated_url)
     async with made.write() as tx:
         for iri in (HER, HIM):
             who = Actor(iri, "Person", iri.rpartition("/")[2], Iri(f"{iri}/inbox"))

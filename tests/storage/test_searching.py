@@ -14,7 +14,6 @@ from node.storage import actors, filters, listings, lists, markers, notes, searc
 from node.storage.dialect import Tx
 from node.storage.filters import Filter, FilteredPost, Keyword
 from node.storage.lists import PeopleList, Place
-from node.storage.migrate import migrate
 from node.storage.notes import NewNote, Tombstone
 from node.storage.store import Store
 
@@ -25,9 +24,8 @@ flakes = Snowflake(7)
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    made = Store(database_url)
-    await migrate(made, snapshots=None, now=NOW)
+async def store(migrated_url: str) -> AsyncIterator[Store]:
+    made = Store(migrated_url)
     async with made.write() as tx:
         her = Actor(HER, "Person", "her", Iri(f"{HER}/inbox"), followers=Iri(f"{HER}/followers"))
         await actors.put(tx, her, id=flakes.mint(NOW), at=NOW, document=b"{}")

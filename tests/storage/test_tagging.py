@@ -30,9 +30,8 @@ def _actor(*fields: ProfileField) -> Actor:
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    made = Store(database_url)
-    await migrate(made, snapshots=None, now=NOW)
+async def store(migrated_url: str) -> AsyncIterator[Store]:
+    made = Store(migrated_url)
     async with made.write() as tx:
         await actors.put(tx, _actor(), id=flakes.mint(NOW), at=NOW, document=b"{}")
         await profile.create(tx, Profile("ada", created_at=NOW), "https://ada.example", None)

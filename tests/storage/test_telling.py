@@ -12,7 +12,6 @@ from node.model import Actor, Audience, Authorship, Iri, Note, Notify, Tell, Ver
 from node.notify import Kind
 from node.storage import actors, blocks, bookmarks, lists, notes, notifications, push, streams
 from node.storage.dialect import Tx
-from node.storage.migrate import migrate
 from node.storage.store import Store
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -22,9 +21,8 @@ flakes = Snowflake(7)
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    made = Store(database_url)
-    await migrate(made, snapshots=None, now=NOW)
+async def store(migrated_url: str) -> AsyncIterator[Store]:
+    made = Store(migrated_url)
     async with made.write() as tx:
         her = Actor(HER, "Person", "her", Iri(f"{HER}/inbox"), followers=Iri(f"{HER}/followers"))
         await actors.put(tx, her, id=flakes.mint(NOW), at=NOW, document=b"{}")

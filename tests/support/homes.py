@@ -21,12 +21,16 @@ from node.model import Post, Profile
 from node.settings import Settings
 from node.storage import cursors
 from node.storage.migrate import migrate
-from node.storage.schema import metadata
+from node.storage.schema import metadata, queue
 from node.storage.store import Store, sqlite_url
 from tests.support.clock import FakeClock
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 T = TypeVar("T")
+
+_COUNTS = select(
+    *(select(func.count()).select_from(table).scalar_subquery().label(table.name) for table in metadata.sorted_tables)
+)
 
 
 def free_port() -> int:
@@ -52,21 +56,31 @@ async def empty_database() -> Path:
     """
     if not _emptied:
         made = tempfile.TemporaryDirectory(prefix="cuicui-empty-")
-        store = Store(sqlite_url(Path(made.name) / "empty.db"))
-        try:
-            await migrate(store, snapshots=None, now=FakeClock()())
-        finally:
-            await store.close()  # the last connection carries the log over into the file
+        await bring_up(sqlite_url(Path(made.name) / "empty.db"))
         _emptied.append(made)
     return Path(_emptied[0].name) / "empty.db"
 
 
+async def bring_up(url: str) -> None:
+    """Run all migrations on an empty database."""
+    store = Store(url)
+    try:
+        await migrate(store, snapshots=None, now=FakeClock()())
+    finally:
+        await store.close()  # with SQLite, this carries the log over into the file
+
+
 async def eventually(check: Callable[[], Awaitable[T]], *, within: float = 8.0) -> T:
-    """Ask again until the answer is true; what it was then. Fails after `within` seconds."""
+    """Ask again until the answer is true; what it was then. Fails after `within` seconds.
+
+    The pauses grow, to a thirtieth of a second: asking takes the time of what is waited for.
+    """
     deadline = asyncio.get_running_loop().time() + within
+    pause = 0.004
     while not (found := await check()):
         assert asyncio.get_running_loop().time() < deadline, "what was waited for did not happen"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(pause)
+        pause = min(1.5 * pause, 0.03)
     return found
 
 
@@ -113,10 +127,7 @@ class Home:
     async def rows(self) -> dict[str, int]:
         """How many rows there are in each table."""
         async with self.node.store.read() as tx:
-            found = {
-                table.name: int((await tx.execute(select(func.count()).select_from(table))).scalar_one())
-                for table in metadata.sorted_tables
-            }
+            found = {name: int(count) for name, count in (await tx.execute(_COUNTS)).one()._mapping.items()}
             beat = await cursors.get(tx, self.node.ids.actor)
         # The node notes now and then that it is there: that is nobody's doing.
         return {**found, "cursors": found["cursors"] - (beat is not None)}
@@ -140,7 +151,8 @@ class Home:
         """Wait until nothing is owed any more."""
 
         async def nothing_owed() -> bool:
-            return (await self.rows())["queue"] == 0
+            async with self.node.store.read() as tx:
+                return (await tx.execute(select(queue.c.id).limit(1))).first() is None
 
         await eventually(nothing_owed)
 

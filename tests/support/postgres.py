@@ -40,16 +40,17 @@ def _other_user() -> int | None:
 
 
 class Postgres:
-    """A running server. `new()` makes an empty database and gives its URL."""
+    """A running server. `new()` makes a database, empty or `like` the one of that name, and gives its URL."""
 
     def __init__(self, bin_: Path, port: int, user: int | None) -> None:
         self._bin = bin_
         self._port = port
         self._user = user
 
-    def new(self) -> str:
+    def new(self, like: str = "template0") -> str:
         name = f"cuicui{next(_databases)}"
-        _run([self._bin / "createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "cuicui", name], self._user)
+        where = ["-h", "127.0.0.1", "-p", str(self._port), "-U", "cuicui"]
+        _run([self._bin / "createdb", *where, "-T", like, name], self._user)
         return f"postgresql://cuicui@127.0.0.1:{self._port}/{name}"
 
 

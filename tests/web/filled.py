@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -44,10 +45,10 @@ from node.model import (
 )
 from node.storage import activities, actors, notes, profile, relations
 from node.storage.activities import Logged
-from node.storage.migrate import migrate
 from node.storage.notes import NewNote, Tombstone
 from node.storage.relations import State
 from node.storage.store import Store, sqlite_url
+from tests.support.homes import empty_database
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BORN = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
@@ -289,9 +290,9 @@ class Reply:
 
 async def furnish(directory: Path, *, handle: str = "ada", base: str = "https://ada.example") -> House:
     """A node that answers on loopback and believes itself to be at `base`. Close it with leave()."""
+    shutil.copyfile(await empty_database(), directory / "cuicui.db")
     store = Store(sqlite_url(directory / "cuicui.db"))
     ids, keys = Ids(base, handle), own_keys()
-    await migrate(store, snapshots=None, now=START)
 
     def clock() -> datetime:
         return house.now
