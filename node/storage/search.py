@@ -123,5 +123,5 @@ async def hashtags(tx: Tx, beginning: str, *, limit: int, offset: int = 0) -> li
         return []
     # `tag` leads the primary key: a range of it, read in order. Nothing sorts after the last code point there is.
     query = select(note_tags.c.tag).where(note_tags.c.tag >= beginning, note_tags.c.tag < beginning + "\U0010ffff")
-    query = query.distinct().order_by(func.length(note_tags.c.tag), note_tags.c.tag).limit(limit).offset(offset)
-    return [str(tag) for tag in (await tx.execute(query)).scalars()]
+    query = query.group_by(note_tags.c.tag).order_by(func.length(note_tags.c.tag), note_tags.c.tag)
+    return [str(tag) for tag in (await tx.execute(query.limit(limit).offset(offset))).scalars()]
