@@ -9,7 +9,7 @@ from keys import canonical
 from keys.canonical import JsonValue
 from node.errors import BadDocument, Unreachable
 from node.federation import httpsig, parse
-from node.federation.circle import Circle
+from node.federation.circle import Circle, refusal
 from node.federation.client import Client, Response, Sign
 from node.federation.schedule import wished
 from node.model import Clock, Iri, origin_of
@@ -114,9 +114,19 @@ class Fetcher:
     ) -> Response:
         """GET, signed with draft-cavage; on 401 once more, as the server might want it (http-signatures.md §3, §5)."""
 
+        blocked = await self._circle.blocks()
+
         async def ask(sign: Sign) -> Response:
+            def each_hop(method: str, address: str) -> dict[str, str]:
+                """A redirect leads neither to the blocked nor back to us: it is not followed there."""
+                if address != url:
+                    self._not_ourselves(address)
+                    if blocked.covers(address):
+                        raise refusal(address)
+                return sign(method, address)
+
             return await self._client.get(
-                url, accept=accept, sign=sign, headers=headers, same_origin_redirects=same_origin_redirects
+                url, accept=accept, sign=each_hop, headers=headers, same_origin_redirects=same_origin_redirects
             )
 
         await self._circle.admit(url)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+from aiohttp import web
 
-from node.errors import NotAllowed, NotFound, Refused
+from node.errors import NotAllowed, NotFound, Refused, Unreachable
 from node.model import Draft, Visibility
 from tests.support.attack import greet, nothing_changes
 from tests.support.homes import Home
@@ -54,6 +56,13 @@ async def test_a_blocked_author_is_not_heard_through_others(alice: Home, dave: S
         assert reply.verdict == (403, "blocked")
 
 
+def _redirect(target: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": target})
+
+    return answer
+
+
 async def test_nothing_is_fetched_from_a_blocked_server_or_of_a_blocked_author(
     alice: Home, place: Place, mallory: Stranger
 ) -> None:
@@ -66,6 +75,12 @@ async def test_nothing_is_fetched_from_a_blocked_server_or_of_a_blocked_author(
             await alice.node.fetcher.document(asked)
     with pytest.raises(Refused, match="blocked"):
         await alice.node.actors.resolve(mallory.handle)
+    assert dict(mallory.place.asked) == before
+    # Nor by a way round, nor back to ourselves:
+    for target, error in ((mallory.iri, Refused), (alice.node.ids.actor, Unreachable)):
+        place.documents["/way/round"] = _redirect(target)
+        with pytest.raises(error):
+            await alice.node.fetcher.document(f"{place.base}/way/round")
     assert dict(mallory.place.asked) == before
     # On a server that is not blocked, an account that is:
     await greet(alice, carol)
