@@ -121,7 +121,10 @@ async def hashtags(tx: Tx, beginning: str, *, limit: int, offset: int = 0) -> li
     """Hashtags of posts that are here which begin like this, folded; the shortest first, so the exact one leads."""
     if not beginning:
         return []
-    # `tag` leads the primary key: a range of it, read in order. Nothing sorts after the last code point there is.
-    query = select(note_tags.c.tag).where(note_tags.c.tag >= beginning, note_tags.c.tag < beginning + "\U0010ffff")
+    if is_sqlite(tx):  # a range of the primary key; nothing sorts after the last code point there is
+        begins: ColumnElement[bool] = note_tags.c.tag.between(beginning, beginning + "\U0010ffff")
+    else:  # there order is a matter of the collation
+        begins = note_tags.c.tag.startswith(beginning, autoescape=True)
+    query = select(note_tags.c.tag).where(begins)
     query = query.group_by(note_tags.c.tag).order_by(func.length(note_tags.c.tag), note_tags.c.tag)
     return [str(tag) for tag in (await tx.execute(query.limit(limit).offset(offset))).scalars()]

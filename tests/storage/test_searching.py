@@ -79,6 +79,17 @@ async def test_a_huge_post_is_stored_all_the_same(store: Store) -> None:
     assert await _found(store, "w77") == [post.id]
 
 
+async def test_hashtags_are_found_by_their_beginning(store: Store) -> None:
+    async with store.write() as tx:
+        await _post(tx, "<p>x</p>", hashtags=("Tea", "teapot", "tée", "t_a", "coffee"))
+        await _post(tx, "<p>y</p>", hashtags=("tea", "Teatime"))
+        assert await search.hashtags(tx, "tea", limit=5) == ["tea", "teapot", "teatime"]
+        assert await search.hashtags(tx, "tea", limit=1, offset=1) == ["teapot"]
+        assert await search.hashtags(tx, "t_", limit=5) == ["t_a"]
+        assert await search.hashtags(tx, "%", limit=5) == []
+        assert await search.hashtags(tx, "", limit=5) == []
+
+
 async def test_lists_place_what_their_members_bring(store: Store) -> None:
     async with store.write() as tx:
         post = await _post(tx, "<p>hello</p>")
