@@ -163,6 +163,10 @@ class Faces:
             for look in {one.user_looks, one.name_looks} - {""}:
                 self._by_look[look].append(one)
 
+    def knows(self, iri: Iri) -> bool:
+        """Whether this is the owner, or somebody whom the owner follows."""
+        return iri in self._members
+
     def portrayed_by(self, iri: Iri, picture: int | None) -> Iri | None:
         """Whose picture, of those the owner knows, an account shows as its own; None for the owner's own circle."""
         if picture is None or iri in self._members or iri in self._aliases:

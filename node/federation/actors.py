@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from keys import PublicIdentity, proof
 from node.errors import BadKey, BadProof, NotAllowed, Reason, Refused, Unreachable
 from node.federation import links, parse, pins
+from node.federation.allowance import Allowance
 from node.federation.circle import Circle, refusal
 from node.federation.fetch import Fetched, Fetcher
 from node.federation.httpsig import ED25519_HREF, RFC9421_HREF
@@ -30,6 +31,9 @@ log = logging.getLogger("cuicui.actors")
 
 FRESH = timedelta(hours=24)
 """How long a stored actor answers for itself when the owner looks somebody up."""
+
+ROOM = 64 * 1024 * 1024
+"""Bytes a day that are kept of what people of one host say and show whom the owner does not follow."""
 
 REFETCH_PAUSE = timedelta(minutes=5)
 """A failed verification may make us ask for the same key again this often, not more."""
@@ -95,6 +99,7 @@ class Actors:
         self._known: Recent[Iri, KnownActor] = Recent(5_000)
         self._absent: Recent[Iri, tuple[datetime, Refused]] = Recent(10_000)
         self._patience = Patience()
+        self._room = Allowance(ROOM, timedelta(days=1))
         self._untried: Recent[Iri, datetime] = Recent(1_000)
         self._refetched: Recent[Iri, datetime] = Recent(5_000)
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
@@ -247,6 +252,19 @@ class Actors:
             except Refused as refused:
                 log.info("actor not readable", extra={"actor": iri, "why": refused.message})
 
+    async def make_room(self, who: Iri, size: int) -> None:
+        """A stranger says something of `size` bytes. Raises Refused (busy) when their host has said enough for a day.
+
+        Nobody can fill the disk: whom the owner follows is heard, however much others there say.
+        """
+        if (await self.circle.faces()).knows(who):
+            return
+        host = host_of(who)
+        if not self._room.take(host, self._clock(), size):
+            raise Refused(
+                Reason.BUSY, f"there is no more room today for what people on {host} say", hint="try again later"
+            )
+
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 
     async def keys_for(self, key_id: Iri) -> tuple[KnownKey, ...]:
@@ -289,7 +307,7 @@ class Actors:
                 try:
                     keys = await self._find_key(turn)
                 except Refused as refused:
-                    if refused.reason is not Reason.BLOCKED:
+                    if refused.reason not in (Reason.BLOCKED, Reason.BUSY):
                         self._patience.miss(host, self._clock())
                     if turn == key_id:
                         raise
@@ -350,6 +368,7 @@ class Actors:
                 raise self._absence(key_id, f"{key_id} claims an owner on another server", FORGET_ABSENCE)
             if owner != fetched.iri:
                 fetched = await self._fetcher.document(owner)
+            await self.make_room(owner, len(fetched.body))
             await self._remember(fetched, confirmed=None)
         except Unreachable as error:
             if error.status in (401, 403, 404, 410):
@@ -358,7 +377,7 @@ class Actors:
                 key_id, f"the key {key_id} cannot be had: {error.message}", FORGET_FAILURE, Reason.KEY_UNREACHABLE
             ) from error
         except Refused as error:
-            if error.reason is Reason.BLOCKED:
+            if error.reason in (Reason.BLOCKED, Reason.BUSY):
                 raise
             raise self._absence(key_id, f"there is no key {key_id}: {error.message}", FORGET_ABSENCE) from None
         keys = await self.stored_keys(key_id)

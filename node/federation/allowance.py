@@ -17,14 +17,14 @@ class Allowance:
         self._span = span
         self._used: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
 
-    def take(self, name: str, now: datetime) -> bool:
-        """Count one more; False when it is too many."""
+    def take(self, name: str, now: datetime, many: int = 1) -> bool:
+        """Count so many more; False, and nothing is counted, when that is too many."""
         began, used = self._used.get(name, (now, 0))
         if now - began >= self._span:
             began, used = now, 0
-        if used >= self._often:
+        if used + many > self._often:
             return False
-        self._used[name] = began, used + 1
+        self._used[name] = began, used + many
         self._used.move_to_end(name)
         if len(self._used) > MOST:
             self._used.popitem(last=False)

@@ -114,6 +114,8 @@ class Inbox:
         if isinstance(activity, Ignored):
             count(f"ignored.{activity.type}")
             return
+        if not isinstance(activity, Delete):
+            await self._actors.make_room(delivered.signed.actor, len(request.body))
         await self._batcher.put(arrived, host_of(delivered.signed.actor))
         await self.heard(delivered.signed)
 

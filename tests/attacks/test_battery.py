@@ -193,7 +193,9 @@ BATTERY: dict[str, list[tuple[str, str]]] = {
         ("federation/test_batch", "one_source_leaves_room_for_others"),
         ("federation/test_delivery", "the_dead_and_the_slow_delay_only_themselves"),
     ],
+    "a full disk": [(INBOX, "strangers_do_not_fill_the_disk")],
     "keys of odd sizes": [
+        ("keys/test_transport", "the_modulus_has_2048_to_4096_bits"),
         (INBOX, "keys_that_are_too_small_are_no_keys"),
         ("keys/test_transport", "only_the_usual_exponent_is_accepted"),
     ],

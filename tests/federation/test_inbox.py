@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from keys import Identity, TransportKey
+from node.federation.allowance import Allowance
 from node.federation.batch import FULL
 from node.federation.patience import PAUSE
 from node.observe import counters
-from node.storage import activities, notes, refusals
+from node.storage import activities, actors, notes, refusals
 from tests.support.attack import greet, nothing_changes
 from tests.support.homes import Home, eventually
 from tests.support.stranger import (
@@ -683,6 +684,34 @@ async def test_a_full_batch_asks_to_come_back(alice: Home, carol: Stranger) -> N
 
 async def _true(value: bool) -> bool:
     return value
+
+
+async def test_strangers_do_not_fill_the_disk(
+    alice: Home, carol: Stranger, mallory: Stranger, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md §10: a "quota per host"; whom the owner follows there is heard, and a day later everybody is."""
+    monkeypatch.setattr(alice.node.actors, "_room", Allowance(20_000, timedelta(days=1)))
+    me = alice.node.ids.actor
+    friend = mallory.place.stranger("friend")
+    relation = await alice.node.owner.follow(friend.iri)
+    assert (await friend.deliver(friend.activity("Accept", relation.activity), alice.base)).status == 202
+    said = mallory.say("x" * 8_000, me)
+    verdicts = [
+        (await mallory.deliver(one, alice.base)).verdict
+        for one in (said, mallory.say("y" * 8_000, me), mallory.say("z" * 8_000, me))
+    ]
+    assert verdicts == [(202, None), (202, None), (503, "busy")]
+    late = mallory.place.stranger("late")
+    late.extra = {"summary": "z" * 8_000}
+    late.publish()
+    assert (await late.deliver(late.say("x", me), alice.base)).verdict == (503, "busy")
+    async with alice.node.store.read() as tx:
+        assert await actors.get(tx, late.iri) is None
+    assert (await friend.deliver(friend.create(friend.note("f" * 30_000)), alice.base)).status == 202
+    note = said["object"]
+    assert isinstance(note, dict)
+    assert (await mallory.deliver(mallory.activity("Delete", note["id"]), alice.base)).status == 202
+    await greet(alice, carol)
 
 
 async def test_many_at_once_are_written_together(alice: Home, carol: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
