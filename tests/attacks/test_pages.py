@@ -7,8 +7,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from node.model import Draft, PollDraft
+from node.storage.schema import actors, notes
 from tests.attacks.test_client_api import ask
 from tests.support.attack import greet
 from tests.support.browser import Browser
@@ -170,6 +172,25 @@ async def test_what_the_owner_writes_is_text_as_well(alice: Home) -> None:
         answer = await app.get(path)
         found = answer.json if isinstance(answer.json, list) else [{**answer.json, "source": None}]
         check_answer(found)
+
+
+async def test_a_hole_in_the_way_in_is_none_on_the_way_out(alice: Home, carol: Stranger) -> None:
+    """Sanitised at both doors: what stands in the store all the same, of an older version's making, does not run."""
+    await greet(alice, carol)
+    root = (await alice.node.owner.post(Draft("what do you say?"))).post
+    note = carol.note("words", to=[PUBLIC, alice.node.ids.actor], inReplyTo=root.note.iri)
+    assert (await carol.deliver(carol.create(note), alice.base)).status == 202
+    async with alice.node.store.write() as tx:
+        await tx.execute(update(notes).values(content=MARKUP))
+        await tx.execute(update(actors).values(summary=MARKUP))
+    page = await Browser(alice).get(str(root.note.url))
+    assert page.html.count("words") >= 2
+    check_page(page.html)
+    app = await Client.of(alice)
+    for path in (f"/api/v1/statuses/{root.id}", f"/api/v1/statuses/{root.id}/context"):
+        answer = await app.get(path)
+        assert b"words" in answer.body
+        check_answer(answer.json)
 
 
 async def test_what_was_asked_is_not_said_back_as_markup(alice: Home) -> None:
