@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from keys import canonical
+from keys import canonical, transport
 from node import cli
-from node.federation import batch, parse, reception
+from node.federation import actors, batch, parse, patience, reception
 from node.federation.handlers import TABLE
 from node.settings import ABOUT
 
@@ -42,6 +42,9 @@ def test_federation_md_lists_what_the_handlers_do() -> None:
         ("| activities waiting | 4,096 |", batch.FULL, 4096),
         ("| body of a delivery | 1 MiB |", reception.BODY_LIMIT, 1 << 20),
         ("| depth of JSON | 32 |", canonical.MAX_DEPTH, 32),
+        ("| keys of one host asked for in vain | 1 a minute |", patience.PAUSE.seconds, 60),
+        ("whom the owner does not follow | 64 MiB a day |", actors.ROOM, 64 << 20),
+        ("| RSA keys | 2,048 to 4,096 bits", transport.MAX_BITS, 4096),
         ("| mentions, hashtags, attachments | 50, 64, 16 |", parse.MAX_MENTIONS, 50),
         ("| content | 100 kB of HTML |", parse.MAX_CONTENT, 100_000),
         ("| ids | 2,048 characters", parse.MAX_IRI, 2048),
