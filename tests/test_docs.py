@@ -48,6 +48,7 @@ def test_federation_md_lists_what_the_handlers_do() -> None:
         ("| mentions, hashtags, attachments | 50, 64, 16 |", parse.MAX_MENTIONS, 50),
         ("| content | 100 kB of HTML |", parse.MAX_CONTENT, 100_000),
         ("| ids | 2,048 characters", parse.MAX_IRI, 2048),
+        ("| custom emoji, choices of a poll | 64, 20 |", parse.MAX_CHOICES, 20),
     ],
 )
 def test_federation_md_states_the_limits_in_force(row: str, in_force: int, written: int) -> None:

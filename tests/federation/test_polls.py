@@ -297,7 +297,7 @@ async def test_five_hundred_choices_are_bounded(alice: Home, carol: Stranger):
     await carol.deliver(carol.create(question(carol, [f"choice {n}" for n in range(500)])), alice.base)
     post = await arrives(alice, "Which?")
     assert post.note.poll is not None
-    assert len(post.note.poll.choices) == 100
+    assert len(post.note.poll.choices) == 20
 
 
 async def test_stale_counts_are_asked_for_when_opened(alice: Home, carol: Stranger, place: Place, clock: FakeClock):

@@ -26,8 +26,8 @@ from node.federation.parse.values import (
 )
 from node.model import PUBLIC, Choice, Iri, Poll, QuotePolicy, Vote
 
-MAX_CHOICES = 100
-"""Choices of one poll that are read; Mastodon reads 500, and asks 4."""
+MAX_CHOICES = 20
+"""Choices of one poll that are read (security.md §4). Mastodon asks 4, Misskey 10, Pleroma and Mitra 20."""
 
 _MOST_VOTES = 2**53 - 1
 _MISSKEY_QUOTE = "https://misskey-hub.net/ns#_misskey_quote"
