@@ -68,7 +68,7 @@ async def _post_for_ever(node: Running) -> None:
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.alone
+@pytest.mark.long
 async def test_nothing_that_was_promised_is_lost_by_kill_9(tmp_path: Path) -> None:
     """Deliver, Receive: "`kill -9` at any moment loses no delivery"; "what it says is on disk" when 202 is answered."""
     seed = random.randrange(1 << 32)

@@ -299,7 +299,7 @@ def test_channels_have_names(name: str, tag: str, list_: str, expected: Any) -> 
     assert channel(name, tag=tag, list_=list_) == expected
 
 
-@pytest.mark.alone
+@pytest.mark.long
 async def test_200_idle_streams_cost_under_20_mib(alice: Home, app: Client) -> None:
     """Issue 4: "200 idle streams cost under 20 MiB"; client and node are measured together, so it is less still."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
