@@ -40,6 +40,7 @@ REFETCH_PAUSE = timedelta(minutes=5)
 
 FORGET_FAILURE = timedelta(minutes=5)
 FORGET_ABSENCE = timedelta(hours=1)
+FORGET_GONE = timedelta(days=7)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -372,7 +373,8 @@ class Actors:
             await self._remember(fetched, confirmed=None)
         except Unreachable as error:
             if error.status in (401, 403, 404, 410):
-                raise self._absence(key_id, f"there is no key {key_id}: {error.message}", FORGET_ABSENCE) from None
+                lasts = FORGET_GONE if error.status == 410 else FORGET_ABSENCE
+                raise self._absence(key_id, f"there is no key {key_id}: {error.message}", lasts) from None
             raise self._absence(
                 key_id, f"the key {key_id} cannot be had: {error.message}", FORGET_FAILURE, Reason.KEY_UNREACHABLE
             ) from error

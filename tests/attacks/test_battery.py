@@ -68,6 +68,7 @@ BATTERY: dict[str, list[tuple[str, str]]] = {
         (INBOX, "unknown_keys_of_one_host_are_not_a_way_to_make_us_ask"),
         (INBOX, "keys_of_real_accounts_are_no_other_way_to_make_us_ask"),
         (INBOX, "a_few_bogus_keys_shut_nobody_out"),
+        (INBOX, "what_is_not_there_is_not_asked_for_again_soon"),
         (INBOX, "an_unknown_account_that_deletes_itself_costs_nobody_a_request"),
     ],
     "key fetch without bounds": [

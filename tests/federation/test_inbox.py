@@ -247,6 +247,31 @@ async def test_a_few_bogus_keys_shut_nobody_out(alice: Home, carol: Stranger, ma
     assert await alice.shows("new here")
 
 
+@pytest.mark.parametrize(("status", "lasts"), [(404, HOUR), (410, timedelta(days=7))])
+async def test_what_is_not_there_is_not_asked_for_again_soon(
+    alice: Home, carol: Stranger, mallory: Stranger, status: int, lasts: timedelta
+) -> None:
+    """security.md §1: "negative cache 1 h (410: 1 week)"."""
+
+    async def absent(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status)
+
+    mallory.place.documents["/users/ghost"] = absent
+
+    async def ask() -> tuple[int, str | None]:
+        said, key_id = mallory.say("x", alice.node.ids.actor), f"{mallory.place.base}/users/ghost#main-key"
+        return (await mallory.deliver(said, alice.base, key_id=key_id, at=alice.clock())).verdict
+
+    for ahead in (timedelta(), lasts - 2 * PAUSE):
+        alice.clock.forward(ahead)
+        assert await ask() == (401, "unknown_key")
+        assert mallory.place.asked["/users/ghost"] == 1
+    alice.clock.forward(4 * PAUSE)
+    assert await ask() == (401, "unknown_key")
+    assert mallory.place.asked["/users/ghost"] == 2
+    assert (await carol.deliver(carol.say("hello", alice.node.ids.actor), alice.base, at=alice.clock())).status == 202
+
+
 async def test_many_requests_with_one_unknown_key_fetch_it_once(alice: Home, carol: Stranger) -> None:
     """house.md, the walk in: a key is fetched once when many arrive together."""
     says = [carol.say(f"together {number}", alice.node.ids.actor) for number in range(20)]
