@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.homes import Home, settle_in
+from tests.support.homes import Home, eventually, settle_in
 from tests.support.process import Running
 from tests.support.stranger import Place, Stranger
 
@@ -68,6 +68,16 @@ async def _post_for_ever(node: Running) -> None:
         await asyncio.sleep(0.01)
 
 
+async def _busy(ledger: Ledger, node: Running, promises: int) -> None:
+    """Until it promised that many things since it was asked, and a status: a life is longer on a slow machine."""
+    told, more = len(node.told), len(ledger.accepted) + promises
+
+    async def has_promised() -> bool:
+        return len(ledger.accepted) >= more and len(node.told) > told
+
+    await eventually(has_promised, within=20)
+
+
 @pytest.mark.long
 async def test_nothing_that_was_promised_is_lost_by_kill_9(tmp_path: Path) -> None:
     """Deliver, Receive: "`kill -9` at any moment loses no delivery"; "what it says is on disk" when 202 is answered."""
@@ -94,6 +104,7 @@ async def test_nothing_that_was_promised_is_lost_by_kill_9(tmp_path: Path) -> No
                     await node.ready()
                     writing = asyncio.create_task(_post_for_ever(node))
                     await asyncio.sleep(dice.uniform(0.02, 0.3))
+                    await _busy(ledger, node, dice.randint(4, 12))
                     writing.cancel()
                 await node.end(signal.SIGKILL)
                 failed = [task for task in load if task.done()]
