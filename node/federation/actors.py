@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from keys import PublicIdentity, proof
-from node.errors import BadKey, BadProof, NotAllowed, Reason, Refused, Unreachable
-from node.federation import links, parse, pins
+from node.errors import BadKey, NotAllowed, Reason, Refused, Unreachable
+from node.federation import continuity, links, parse, pins
 from node.federation.allowance import Allowance
 from node.federation.circle import Circle, refusal
 from node.federation.fetch import Fetched, Fetcher
@@ -22,7 +21,7 @@ from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
 from node.storage import actors as stored
-from node.storage import arrivals, blocks, chores, hosts, lookalikes, relations
+from node.storage import blocks, chores, hosts, lookalikes, relations
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
 from node.storage.store import Store
@@ -191,12 +190,12 @@ class Actors:
         async with self._store.write() as tx:
             resembled = resembled or faces.portrayed_by(actor.iri, await lookalikes.portrait_at(tx, actor.icon))
             known = await stored.keys_of(tx, actor.iri)
-            continuity = (
-                _vouches(continuity_by, known)
-                or _proven_by_pinned(fetched, actor, known, now)
-                or await _announced(tx, actor, known)
+            follows_on = (
+                continuity.vouches(continuity_by, known)
+                or continuity.proven_by_pinned(fetched, actor, known, now)
+                or await continuity.announced(tx, actor, known)
             )
-            for change in pins.decide(known, loadable, continuity=continuity):
+            for change in pins.decide(known, loadable, continuity=follows_on):
                 await stored.add_key(tx, change.key, since=now, trust=change.trust, state=change.state)
                 if known:
                     log.warning(
@@ -425,43 +424,6 @@ def _owner_of(fetched: Fetched) -> Iri:
         if isinstance(claimed, str):
             return parse.iri(claimed)
     return fetched.iri
-
-
-def _vouches(key: KnownKey | None, known: tuple[KnownKey, ...]) -> bool:
-    return key is not None and any(
-        other.id == key.id and other.material == key.material and other.state is KeyState.PINNED for other in known
-    )
-
-
-async def _announced(tx: Tx, actor: Actor, known: tuple[KnownKey, ...]) -> bool:
-    """A pinned key signed an Update of the account that waits to be fetched: whoever asks first sees what it announced.
-
-    Asked in the transaction that would retire that key, so the order of the two fetches does not matter.
-    """
-    if not known or {(key.id, key.material) for key in actor.keys} <= {(key.id, key.material) for key in known}:
-        return False
-    announced = await arrivals.announced_by(tx, actor.iri)
-    return any(key.state is KeyState.PINNED and (key.id, key.material) in announced for key in known)
-
-
-def _proven_by_pinned(fetched: Fetched, actor: Actor, known: tuple[KnownKey, ...], now: datetime) -> bool:
-    """The document carries a valid proof by a key of the actor's that is pinned already (and still listed)."""
-    try:
-        claim = proof.read(fetched.document, now)
-    except BadProof:
-        return False
-    if claim is None:
-        return False
-    for key in known:
-        listed = any(other.id == key.id and other.material == key.material for other in actor.keys)
-        if key.id == claim.method and key.state is KeyState.PINNED and listed:
-            assert isinstance(key.public, PublicIdentity)
-            try:
-                proof.verify(claim, key.public)
-            except BadProof:
-                return False
-            return True
-    return False
 
 
 async def _learn_dialect(tx: Tx, actor: Actor, now: datetime) -> None:
