@@ -167,10 +167,11 @@ class Account(Acting):
 
     # ── password ─────────────────────────────────────────────────────────────────────────────
 
-    async def set_password(self, password: str) -> None:
-        """A new password for the web login; browsers have to log in again, and codes not used yet are void.
+    async def set_password(self, password: str) -> int:
+        """A new password for the web login: browsers and apps have to log in again, and codes not used yet are void.
 
-        Apps keep their tokens: those are revoked one by one. Raises NotAllowed (too short, too long).
+        Whoever knew the old one may have let an app in (security.md §7). Tokens made in the shell
+        (`cuicui token`) stay. How many apps were shown out. Raises NotAllowed (too short, too long).
         """
         async with self._checking:
             secret = await asyncio.to_thread(passwords.hashed, password)
@@ -178,6 +179,9 @@ class Account(Acting):
             await profile.set_password_hash(tx, secret)
             await sessions.end_all(tx)
             await oauth.void_grants(tx)
+            gone = await tokens.revoke(tx, of_apps=True)
+        self._done([], Tell("tokens", " ".join(gone)))
+        return len(gone)
 
     async def check_password(self, password: str) -> bool:
         """Whether this is the owner's password; no while none is set. One is checked at a time.

@@ -126,5 +126,6 @@ async def token(data: Path, passphrase_file: Path | None) -> None:
 
 async def password(data: Path, passphrase_file: Path | None, line: str) -> None:
     async with opened(data, passphrase_file) as node:
-        await node.owner.set_password(line)
-    say("the password is set; browsers that were logged in have to log in again")
+        apps = await node.owner.set_password(line)
+    who = "browsers" if apps == 0 else f"browsers and apps ({apps})"
+    say(f"the password is set; {who} that were logged in have to log in again")

@@ -85,13 +85,13 @@ async def touch(tx: Tx, used: dict[str, datetime]) -> None:
         await tx.execute(update(tokens).where(tokens.c.hash == hash_).values(used_at=ms_or_none(at)))
 
 
-async def revoke(tx: Tx, *, hashes: Sequence[str] = (), grant: str | None = None, kind: str | None = None) -> list[str]:
-    """Take tokens back: these, those of one authorization code, or all of a kind. The hashes of those that went."""
+async def revoke(tx: Tx, *, hashes: Sequence[str] = (), grant: str | None = None, of_apps: bool = False) -> list[str]:
+    """Take tokens back: these, those of one authorization code, or all that apps hold for the owner. Their hashes."""
     wanted: ColumnElement[bool] = tokens.c.hash.in_(hashes)
     if grant is not None:
         wanted = tokens.c.grant == grant
-    if kind is not None:
-        wanted = tokens.c.kind == kind
+    if of_apps:
+        wanted = (tokens.c.kind == "user") & tokens.c.app_id.is_not(None)
     gone = list((await tx.execute(select(tokens.c.hash).where(wanted))).scalars())
     await tx.execute(delete(push_subscriptions).where(push_subscriptions.c.token.in_(gone)))
     await tx.execute(delete(tokens).where(tokens.c.hash.in_(gone)))

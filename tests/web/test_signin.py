@@ -496,3 +496,15 @@ async def test_apps_and_browsers_are_listed_and_shown_out(alice: Home, browser: 
 def test_after_the_login_one_stays_here(to: str | None, goes: str) -> None:
     """security.md §6, open redirect."""
     assert _local(to) == goes
+
+
+async def test_a_new_password_shows_apps_out(alice: Home, browser: Browser, anybody: Client) -> None:
+    """security.md §7: whoever knew the old one may have let an app in. What was made in the shell stays."""
+    app = await register(anybody)
+    code = answer_of(await say_yes(browser, question(app)))["code"]
+    mine = Client(alice, (await exchange(anybody, app, code)).json["access_token"])
+    script = Client(alice, await alice.node.owner.new_token("script"))
+    assert [(await who.get("/api/v1/timelines/home")).status for who in (mine, script)] == [200, 200]
+    assert await alice.node.owner.set_password("another long summer") == 1
+    assert [(await who.get("/api/v1/timelines/home")).status for who in (mine, script)] == [401, 200]
+    assert (await browser.get("/access")).status == 303

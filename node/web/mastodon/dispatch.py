@@ -190,6 +190,8 @@ class Api:
             listener(hashes)
 
     def _hear(self, tell: Tell) -> None:
+        if tell.kind == "tokens":
+            self.forget_tokens(set(tell.subject.split()))
         if tell.kind == "foreign":  # another process wrote: it may have revoked some
             self.forget_tokens(set())
             self._kept.clear()
