@@ -75,7 +75,7 @@ async def _like_for_ever(place: Place, liked: str, base: str, accepted: list[str
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.alone
+@pytest.mark.long
 async def test_a_node_that_is_killed_again_and_again(tmp_path: Path) -> None:
     """SIGKILL at random moments: uploads that were answered are there with their files, posts that were planned are
     published once, polls end once, and every notification still wanted reaches the app."""
