@@ -685,6 +685,19 @@ search_due = Table(
     Column("note_id", BigInteger, primary_key=True, autoincrement=False),
 )
 
+WORDS = (
+    "to_tsvector('simple'::regconfig, left(regexp_replace(regexp_replace(normalize(left("
+    "notes.summary || ' ' || regexp_replace(regexp_replace(regexp_replace(left(notes.content, 100000),"
+    r" '</?(p|br|li|ul|ol|pre|blockquote|h[1-6])\M[^>]*>', ' ', 'gi'),"
+    " '<[^>]*>', '', 'g'), '&[a-zA-Z0-9#]+;', ' ', 'g') || ' ' || regexp_replace("
+    "coalesce(jsonb_path_query_array(notes.attachments::jsonb, '$[*][3]')::text, '') || ' ' || "
+    "coalesce(jsonb_path_query_array(notes.poll::jsonb, '$.choices[*][0]')::text, ''),"
+    r" '\\.', ' ', 'g'), 100000), NFD),"
+    r" '[\u0300-\u036f]', '', 'g'), '[!-/:-@\[-`{-~]', ' ', 'g'), 100000))"
+)
+"""What PostgreSQL searches of a post, as search.py makes it for SQLite: warning, text without markup, what is
+said of pictures, what is asked; without accents, and parted at every mark."""
+
 # What no Table can say: the words of posts, and what keeps them right. Each dialect does it in its own way.
 for _dialect, _statement in (
     ("sqlite", "CREATE VIRTUAL TABLE note_words USING fts5(words, tokenize = 'unicode61 remove_diacritics 2')"),
@@ -703,10 +716,6 @@ for _dialect, _statement in (
         "CREATE TRIGGER notes_deleted AFTER DELETE ON notes BEGIN "
         "DELETE FROM note_words WHERE rowid = old.id; DELETE FROM search_due WHERE note_id = old.id; END",
     ),
-    (
-        "postgresql",
-        "CREATE INDEX ix_notes_words ON notes USING gin "
-        "(to_tsvector('simple'::regconfig, left(summary || ' ' || content, 100000)))",
-    ),
+    ("postgresql", f"CREATE INDEX ix_notes_words ON notes USING gin ({WORDS})"),
 ):
     event.listen(metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect))  # type: ignore[no-untyped-call]

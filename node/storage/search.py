@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ from node.storage import blocks, polls
 from node.storage.dialect import Tx, is_sqlite
 from node.storage.listings import windowed
 from node.storage.notes import posts, to_post
-from node.storage.schema import actors, note_tags, notes, search_due
+from node.storage.schema import WORDS, actors, note_tags, notes, search_due
 
 BATCH = 200
 MOST_TERMS = 16
@@ -90,14 +91,19 @@ def _holds(tx: Tx, wanted: list[str]) -> ColumnElement[bool]:
         phrases = " AND ".join(f'"{one}"' for one in wanted)
         met = sql("SELECT rowid FROM note_words WHERE note_words MATCH :phrases").bindparams(phrases=phrases)
         return notes.c.id.in_(met.columns(column("rowid", BigInteger)))
-    asked = [func.phraseto_tsquery(_SIMPLE, one) for one in wanted]
+    asked = [func.phraseto_tsquery(_SIMPLE, _folded(one)) for one in wanted]
     return and_(true(), *(_VECTOR.op("@@")(one) for one in asked))
 
 
 _SIMPLE: ColumnElement[Any] = literal_column("'simple'::regconfig")
-_VECTOR: ColumnElement[Any] = literal_column(
-    f"to_tsvector('simple'::regconfig, left(notes.summary || ' ' || notes.content, {LONGEST_TEXT}))"
-)
+_VECTOR: ColumnElement[Any] = literal_column(WORDS)
+_ACCENT = re.compile("[\u0300-\u036f]")
+_MARK = re.compile(r"[!-/:-@\[-`{-~]")
+
+
+def _folded(words: str) -> str:
+    """What is asked of PostgreSQL, made as its index is: without accents, parted at every mark."""
+    return _MARK.sub(" ", _ACCENT.sub("", unicodedata.normalize("NFD", words)))
 
 
 async def found(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from node.ids import Snowflake
-from node.model import Actor, Attachment, Audience, Authorship, Iri, Note, Verdict, Visibility, Window
+from node.model import Actor, Attachment, Audience, Authorship, Choice, Iri, Note, Poll, Verdict, Visibility, Window
 from node.storage import actors, filters, listings, lists, markers, notes, search
 from node.storage.dialect import Tx
 from node.storage.filters import Filter, FilteredPost, Keyword
@@ -67,6 +67,42 @@ async def test_posts_are_found_as_they_are_now(store: Store) -> None:
     assert await _found(store, "kettle") == [second.id]
     assert await _found(store, '"') == []
     assert await _found(store, "teapot & | ! <-> :*") == [first.id]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("blue teapot", True),  # markup inside a word does not part it
+        ("creme brulee", True),
+        ("CRÈME brûlée", True),
+        ('"example org tea"', True),
+        ("example.org", True),
+        ("it's", True),
+        ("covered", True),
+        ("gradient", True),
+        ("naive", True),
+        ("earl", True),
+        ('"second line"', True),
+        ("b", False),
+        ("lue", False),
+        ("href", False),
+        ("amp", False),
+        ("image", False),
+        ("alts", False),
+        ("nsecond", False),
+        ("Post", False),
+    ],
+)
+async def test_the_words_of_a_post_are_the_same_everywhere(store: Store, words: str, found: bool) -> None:
+    """Warning, text, what is said of pictures, what is asked; accents, capitals and markup do not matter."""
+    picture = Attachment("Image", "image/png", "https://x.example/alts", alt='a "naïve" gradient\nsecond line')
+    async with store.write() as tx:
+        asked = Poll((Choice("Earl Grey"), Choice("none")))
+        content = (
+            '<p>The <b>B</b>lue teapot &amp; a crème brûlée</p><p>it\'s at <a href="https://y">example.org/tea</a>'
+        )
+        post = await _post(tx, content, summary="Covered", attachments=(picture,), poll=asked, type="Question")
+    assert await _found(store, words) == ([post.id] if found else [])
 
 
 async def test_a_huge_post_is_stored_all_the_same(store: Store) -> None:

@@ -307,8 +307,15 @@ def _search(dialect: str) -> None:
     """Full-text search, in the way of each dialect; what is here already is taken in with the first search."""
     if dialect == "postgresql":
         op.execute(
-            "CREATE INDEX ix_notes_words ON notes USING gin "
-            "(to_tsvector('simple'::regconfig, left(summary || ' ' || content, 100000)))"
+            "CREATE INDEX ix_notes_words ON notes USING gin ("
+            "to_tsvector('simple'::regconfig, left(regexp_replace(regexp_replace(normalize(left("
+            "notes.summary || ' ' || regexp_replace(regexp_replace(regexp_replace(left(notes.content, 100000),"
+            r" '</?(p|br|li|ul|ol|pre|blockquote|h[1-6])\M[^>]*>', ' ', 'gi'),"
+            " '<[^>]*>', '', 'g'), '&[a-zA-Z0-9#]+;', ' ', 'g') || ' ' || regexp_replace("
+            "coalesce(jsonb_path_query_array(notes.attachments::jsonb, '$[*][3]')::text, '') || ' ' || "
+            "coalesce(jsonb_path_query_array(notes.poll::jsonb, '$.choices[*][0]')::text, ''),"
+            r" '\\.', ' ', 'g'), 100000), NFD),"
+            r" '[\u0300-\u036f]', '', 'g'), '[!-/:-@\[-`{-~]', ' ', 'g'), 100000)))"
         )
         return
     for statement in (
