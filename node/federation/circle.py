@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from node.blocking import BlockList
-from node.errors import Reason, Refused
+from node.errors import Reason, Refused, Unreachable
 from node.ids import Ids
 from node.lookalike import Faces
+from node.model import origin_of
 from node.storage import blocks, lookalikes
 from node.storage.store import Store
 
@@ -53,6 +56,22 @@ class Circle:
         for iri in iris:
             if blocked.covers(iri):
                 raise refusal(iri)
+
+    async def watch(self) -> Callable[[str, str], dict[str, str]]:
+        """For a fetch that signs nothing, in the place of its signature: asked before each step of the way.
+
+        Raises Refused where a redirect leads to the blocked, and Unreachable where it leads back to ourselves.
+        """
+        blocked = await self.blocks()
+
+        def step(_method: str, address: str) -> dict[str, str]:
+            if origin_of(address) == self._ids.origin:
+                raise Unreachable(f"{address} is this node's own address", code="bad_url")
+            if blocked.covers(address):
+                raise refusal(address)
+            return {}
+
+        return step
 
 
 def refusal(what: str) -> Refused:

@@ -191,8 +191,7 @@ class Links:
         try:
             await self._circle.admit(url)
             async with self._manners.turn(url):
-                answer = await self._client.get(url, accept=_ACCEPT, limit=LARGEST)
-            await self._circle.admit(answer.url)
+                answer = await self._client.get(url, accept=_ACCEPT, sign=await self._circle.watch(), limit=LARGEST)
         except CuicuiError as error:
             log.info("link not checked", extra={"url": url, "why": error.message})
             gone = isinstance(error, Unreachable) and error.status in (404, 410)

@@ -236,11 +236,11 @@ class RemoteMedia:
                 answer = await self._client.get(
                     row.url,
                     accept=ACCEPT,
+                    sign=await self._circle.watch(),
                     limit=RECORDING_LIMIT if recordings else IMAGE_LIMIT,
                     into=file.write,
                     timeout=TIMEOUT,
                 )
-            await self._circle.admit(answer.url)
             if answer.status != 200:
                 raise Unreachable(f"{row.url} answered {answer.status}", code="http_error", status=answer.status)
             found = await asyncio.to_thread(type_of, source)

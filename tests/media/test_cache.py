@@ -16,7 +16,7 @@ from node.media.cache import RemoteMedia
 from node.storage import remote_media
 from tests.support.clock import FakeClock
 from tests.support.homes import Home
-from tests.support.pictures import GPS, as_bytes, moving, painted, png_bomb, with_metadata
+from tests.support.pictures import GPS, as_bytes, moving, painted, pieces, png_bomb, with_metadata
 from tests.support.stranger import Place, Reply, Stranger
 
 Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -200,6 +200,46 @@ async def test_a_block_holds_for_pictures(alice: Home, place: Place, carol: Stra
     assert (await _look(carol, one)).status == 404
     assert (await _look(carol, two)).status == 404
     assert place.asked["/b.jpg"] == 0
+
+
+async def test_no_redirect_leads_a_picture_to_the_blocked_or_to_ourselves(
+    alice: Home, place: Place, elsewhere: Place, carol: Stranger
+) -> None:
+    """ "Blocks … hold everywhere: inbox, fetches": also by a way round; the blocked are not even asked."""
+    elsewhere.documents["/cat.jpg"] = _serving(as_bytes(painted(), "JPEG"))
+    own = await alice.node.media.upload(pieces(as_bytes(painted(), "JPEG")))
+    place.documents |= {
+        "/round.jpg": _redirect(f"{elsewhere.base}/cat.jpg"),
+        "/through.jpg": _redirect(f"{elsewhere.base}/back"),
+        "/ourselves.jpg": _redirect(alice.node.ids.media(own.file)),
+        "/cat.jpg": _serving(as_bytes(painted(), "JPEG")),
+    }
+    elsewhere.documents["/back"] = _redirect(f"{place.base}/cat.jpg")
+    address = alice.node.remote_media.address
+    assert (await _look(carol, address(f"{place.base}/ourselves.jpg"))).status == 404
+    await alice.node.moderation.block(f"127.0.0.1:{elsewhere.port}")
+    before = dict(elsewhere.asked)
+    for name in ("round", "through"):
+        assert (await _look(carol, address(f"{place.base}/{name}.jpg"))).status == 404, name
+    assert dict(elsewhere.asked) == before
+    await alice.node.moderation.unblock(f"127.0.0.1:{elsewhere.port}")
+    await alice.stop()
+    alice.clock.forward(timedelta(days=2))
+    await alice.start()
+    for name in ("round", "through"):
+        assert (await _look(carol, alice.node.remote_media.address(f"{place.base}/{name}.jpg"))).status == 200, name
+
+
+async def test_a_kept_file_that_became_something_else_is_not_served(alice: Home, place: Place, carol: Stranger) -> None:
+    """security.md §8: "re-check at serving"; it is fetched again."""
+    place.documents["/cat.jpg"] = _serving(as_bytes(painted(), "JPEG"))
+    address = alice.node.remote_media.address(f"{place.base}/cat.jpg")
+    good = await _look(carol, address)
+    for path in _files(alice):
+        path.write_bytes(as_bytes(painted(), "PNG"))
+    reply = await _look(carol, address)
+    assert (reply.status, reply.headers["Content-Type"], reply.body) == (200, "image/jpeg", good.body)
+    assert place.asked["/cat.jpg"] == 2
 
 
 async def test_the_least_used_go_when_it_is_full(alice: Home, place: Place, carol: Stranger, clock: FakeClock) -> None:

@@ -202,6 +202,29 @@ async def test_the_node_asks_no_address_of_its_own_or_of_those_it_blocks(
     assert await _fields(alice, carol) == {"Own": False, "Blocked": False, "File": False}
 
 
+async def test_no_redirect_leads_a_check_to_the_blocked_or_to_ourselves(
+    alice: Home, carol: Stranger, place: Place, elsewhere: Place
+) -> None:
+    """ "Blocks … hold everywhere": also by a way round; the blocked are not even asked, nor do they vouch."""
+    theirs = _page(elsewhere, f'<a rel="me" href="{carol.iri}">me</a>')
+
+    async def round_(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": theirs})
+
+    async def home(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=302, headers={"Location": f"{alice.base}/healthz"})
+
+    place.documents |= {"/round": round_, "/home": home}
+    _shows(carol, ("Round", _link(f"{place.base}/round")), ("Home", _link(f"{place.base}/home")))
+    await alice.node.actors.refresh(carol.iri)
+    await alice.node.links.check(carol.iri)
+    assert await _fields(alice, carol) == {"Round": True, "Home": False}
+    await alice.node.moderation.block(f"127.0.0.1:{elsewhere.port}")
+    asked = elsewhere.asked[SITE]
+    assert set((await alice.node.links.check(carol.iri)).values()) == {None}
+    assert elsewhere.asked[SITE] == asked
+
+
 async def test_the_owners_own_links_are_checked_too(alice: Home, elsewhere: Place) -> None:
     """The owner's page links with rel=me, and shows a mark where the other page links back."""
     url = _page(elsewhere, f'<a rel="me" href="{alice.node.ids.profile_page}">me</a>')
