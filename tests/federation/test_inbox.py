@@ -103,6 +103,15 @@ async def test_a_request_is_believed_on_a_whole_signature_only(
         assert await alice.shows("attack") is None
 
 
+async def test_a_key_of_ours_speaks_for_nobody_outside(alice: Home, carol: Stranger) -> None:
+    """security.md §2: "own origin never from outside": refused before any key is looked up."""
+    me = alice.node.ids.actor
+    for key_id in (f"{me}#main-key", me, alice.node.ids.server_key, f"{alice.base}/x#y"):
+        async with nothing_changes(alice, carol):
+            reply = await carol.deliver(carol.say("attack", me), alice.base, key_id=key_id)
+            assert reply.verdict == (403, "own_origin")
+
+
 @pytest.mark.parametrize("dialect", ["cavage", "rfc9421"])
 async def test_both_dialects_are_understood(alice: Home, carol: Stranger, dialect: str) -> None:
     """http-signatures §1: inbound, draft-cavage-12 and RFC 9421 are both verified."""

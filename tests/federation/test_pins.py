@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
 
-from keys import Identity
+from keys import Identity, proof
+from node.federation.authenticate import _proof_under as under
 from node.federation.pins import Change, decide
+from node.federation.policy import ProofBroken, ProofHolds
 from node.model import ActorKey, Iri, KeyKind, KeyState, KnownKey, Trust, Verdict
 from node.storage import actors as stored
 from tests.support.attack import greet
@@ -211,6 +214,19 @@ async def test_a_retired_identity_signs_nothing_more(alice: Home, dave: Stranger
     dave.identity = old
     reply = await dave.deliver(dave.say("from the drawer", alice.node.ids.actor), alice.base)
     assert reply.verdict == (403, "bad_proof")
+
+
+async def test_a_retired_key_proves_nothing_even_where_it_is_still_in_memory(alice: Home, dave: Stranger) -> None:
+    """Another process retired it: what this one remembers of it is worth nothing more."""
+    note = dave.prove(dave.note("from the drawer"))
+    claim = proof.read(note, alice.clock())  # type: ignore[arg-type]
+    assert claim is not None
+    public = dave.identity.public
+    key = KnownKey(Iri(dave.method), dave.iri, KeyKind.ED25519, public.multikey, EPOCH, FIRST, P, public)
+    outcomes = {state: under(claim, (replace(key, state=state),), dave.iri) for state in KeyState}
+    assert {state for state, one in outcomes.items() if isinstance(one, ProofHolds)} == {P, C}
+    assert outcomes[R] == ProofBroken("wrong_proof")
+    assert under(claim, (replace(key, owner=OWNER),), dave.iri) == ProofBroken("wrong_owner")
 
 
 async def test_a_neighbour_cannot_change_ones_key(alice: Home, place: Place, carol: Stranger) -> None:

@@ -274,6 +274,51 @@ async def test_only_what_is_asked_can_be_answered(choices: list[str], alice: Hom
     assert place.of_type("Create") == []
 
 
+async def test_nobody_votes_in_their_own_poll(alice: Home):
+    """federation.md §7: who asks does not answer."""
+    post = await asks(alice)
+    with pytest.raises(NotAllowed):
+        await alice.node.polls.vote(post.note.iri, ["Tea"])
+    assert await counts(alice, post) == (0, 0, 0)
+    assert (await alice.rows())["queue"] == 0
+
+
+async def test_a_poll_that_asks_something_else_now_is_voted_in_anew(alice: Home, carol: Stranger):
+    """A vote is for what was asked; an edit of the words alone leaves it."""
+    await follows(alice, carol)
+    asked = question(carol, ["Yes", "No"])
+    await carol.deliver(carol.create(asked), alice.base)
+    post = await arrives(alice, "Which?")
+    iri = post.note.iri
+    await alice.node.polls.vote(iri, ["Yes"])
+    worded = {**asked, "content": "<p>Which one?</p>", "updated": stamp(datetime.now(UTC) + timedelta(minutes=1))}
+    assert (await carol.deliver(carol.activity("Update", worded), alice.base)).status == 202
+    await arrives(alice, "Which one?")
+    assert await alice.node.polls.votes_of_owner([iri]) == {iri: (0,)}
+    other = {**worded, "oneOf": question(carol, ["No", "Yes"])["oneOf"], "content": "<p>Which, then?</p>"}
+    other["updated"] = stamp(datetime.now(UTC) + timedelta(minutes=2))
+    assert (await carol.deliver(carol.activity("Update", other), alice.base)).status == 202
+    await arrives(alice, "Which, then?")
+    assert await alice.node.polls.votes_of_owner([iri]) == {}
+    await alice.node.polls.vote(iri, ["Yes"])
+    assert await alice.node.polls.votes_of_owner([iri]) == {iri: (1,)}
+
+
+async def test_ones_own_vote_stays_counted_until_its_author_counts_it(
+    alice: Home, carol: Stranger, place: Place, clock: FakeClock
+):
+    """Counts that are older than what is here do not take the owner's own vote away."""
+    await follows(alice, carol)
+    asked = question(carol, ["Yes", "No"], [3, 4])
+    await carol.deliver(carol.create(asked), alice.base)
+    post = await alice.node.polls.vote((await arrives(alice, "Which?")).note.iri, ["Yes"])
+    assert await counts(alice, post) == (4, 4)
+    place.documents[str(asked["id"]).removeprefix(place.base)] = asked
+    await alice.node.polls.opened(post)
+    assert place.asked[str(asked["id"]).removeprefix(place.base)] == 1
+    assert await counts(alice, post) == (4, 4)
+
+
 async def test_nobody_else_changes_a_poll(alice: Home, carol: Stranger, mallory: Stranger, dave: Stranger):
     """Counts are the author's to say; and the author cannot ask something else without an edit."""
     await follows(alice, carol)

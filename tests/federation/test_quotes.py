@@ -176,6 +176,40 @@ async def test_the_owner_takes_a_stamp_back(alice: Home, carol: Stranger, place:
         await alice.node.quoting.revoke(str(note["id"]))
 
 
+@pytest.mark.parametrize("whose", ["one's own", "taken back", "another's", "for another post", "of another quote"])
+async def test_only_a_stamp_of_ours_for_these_two_posts_makes_a_quote(
+    whose: str, alice: Home, carol: Stranger, mallory: Stranger, place: Place, elsewhere: Place
+):
+    """FEP-044f: `interactingObject` and `interactionTarget` are these two; a stamp is not to be handed on."""
+    await follows(alice, carol)
+    await follows(alice, mallory)
+    post, other = await said(alice, "Quotable"), await said(alice, "Quotable as well")
+
+    async def granted(who: Stranger, note: Json, about: Post) -> str:
+        who.place.received.clear()
+        assert (await who.deliver(asks(who, note, about.note.iri), alice.base)).status == 202
+        return str((await answer(who.place, "Accept"))["result"])
+
+    note = carol.note("Look", quote=post.note.iri)
+    match whose:
+        case "another's":
+            given = await granted(mallory, mallory.note("x"), post)
+        case "for another post":
+            given = await granted(carol, note, other)
+        case "of another quote":
+            given = await granted(carol, carol.note("x"), post)
+        case _:
+            given = await granted(carol, note, post)
+    if whose == "taken back":
+        await alice.node.quoting.revoke(given)
+    create = carol.create({**note, "quoteAuthorization": given})
+    assert (await carol.deliver(create, alice.base)).status == 202
+    await arrives(alice, "Look")
+    good = whose == "one's own"
+    assert await settled(alice, note["id"]) is (QuoteState.ACCEPTED if good else QuoteState.REJECTED)
+    assert (await embedded(alice, note["id"]) is not None) is good
+
+
 # ── the owner quotes others ──────────────────────────────────────────────────────────────────
 
 
@@ -223,6 +257,17 @@ async def test_after_a_no_the_quote_goes(bare: bool, alice: Home, carol: Strange
     assert "quoteUrl" not in update
     assert "RE: " in str(update["content"])
     assert await state(alice, post.note.iri) is QuoteState.REJECTED
+
+
+async def test_after_a_no_no_yes_counts(alice: Home, carol: Stranger, place: Place):
+    """Who changed their mind is asked anew, by another quote: what was said without it stays as it was sent."""
+    post = await quoted_by(alice, carol)
+    request = await answer(place, "QuoteRequest")
+    assert (await carol.deliver(carol.activity("Reject", request), alice.base)).status == 202
+    yes = carol.activity("Accept", request, result=stamp(carol, post.note.iri, post.note.quote)["id"])
+    assert (await carol.deliver(yes, alice.base)).status == 202
+    assert await state(alice, post.note.iri) is not QuoteState.ACCEPTED
+    assert await embedded(alice, post.note.iri) is None
 
 
 async def test_only_the_author_answers(alice: Home, carol: Stranger, mallory: Stranger, dave: Stranger, place: Place):
@@ -333,6 +378,19 @@ async def test_only_a_stamp_that_holds_makes_a_quote(
     await arrives(alice, "Look")
     assert await settled(alice, note["id"]) is expected
     assert (await embedded(alice, note["id"]) is not None) is (expected is QuoteState.ACCEPTED)
+
+
+async def test_what_few_may_read_is_shown_in_no_quote(alice: Home, carol: Stranger):
+    """Not even its author makes it public by quoting it: whoever reads the quote may not read what is in it."""
+    await follows(alice, carol)
+    hidden = carol.note("Hidden", to=[f"{carol.iri}/followers"])
+    assert (await carol.deliver(carol.create(hidden), alice.base)).status == 202
+    note = carol.note("Look", quote=hidden["id"])
+    assert (await carol.deliver(carol.create(note), alice.base)).status == 202
+    assert await settled(alice, note["id"]) is QuoteState.REJECTED
+    async with alice.node.store.write() as tx:  # nor if it had been let through
+        await quotes.settle(tx, Iri(str(note["id"])), QuoteState.ACCEPTED, None)
+    assert await embedded(alice, note["id"]) is None
 
 
 @pytest.mark.parametrize("name", ["quote", "_misskey_quote", "quoteUrl", "quoteUri", "tag"])

@@ -67,6 +67,17 @@ async def test_what_is_no_file_of_ours_is_not_found(alice: Home, carol: Stranger
     assert (await _get(carol, alice.base + path)).status == 404
 
 
+async def test_a_file_that_is_in_no_row_is_not_served(alice: Home, carol: Stranger) -> None:
+    """security.md §8: "media path is a DB lookup": whatever else got into the directory stays there."""
+    one = await _uploaded(alice)
+    stray = "ab" * 16 + ".jpg"
+    path = alice.settings.media / stray[:2] / stray[2:4] / stray
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((alice.settings.media / one.file[:2] / one.file[2:4] / one.file).read_bytes())
+    assert (await _get(carol, f"{alice.base}/media/{one.file}")).status == 200
+    assert (await _get(carol, f"{alice.base}/media/{stray}")).status == 404
+
+
 async def test_a_preview_has_a_name_of_its_own(alice: Home) -> None:
     """Who sees the preview in a list cannot work out the name of the file, nor of any other."""
     one, two = await _uploaded(alice), await _uploaded(alice)
