@@ -98,7 +98,9 @@ def test_only_the_usual_exponent_is_accepted(key: TransportKey, exponent: int) -
         PublicTransport.from_pem(pem)
 
 
-@pytest.mark.parametrize(("bits", "good"), [(1024, False), (2047, False), (2048, True), (4096, True), (4097, False), (8192, False)])
+@pytest.mark.parametrize(
+    ("bits", "good"), [(1024, False), (2047, False), (2048, True), (4096, True), (4097, False), (8192, False)]
+)
 def test_the_modulus_has_2048_to_4096_bits(bits: int, good: bool) -> None:
     pem = public_pem(2 ** (bits - 1) + 1, 65537)
     if good:
