@@ -91,12 +91,30 @@ async def test_what_may_not_be_passed_on_stays(
         note = dave.note("quiet", to=[PUBLIC, alice.node.ids.actor], inReplyTo=post.note.iri)
         assert (await dave.deliver(dave.prove(dave.create(dave.prove(note))), alice.base)).status == 202
     elif how == "to somebody else's post":
-        note = dave.note("quiet", cc=[alice.node.ids.followers, alice.node.ids.actor], inReplyTo=f"{carol.iri}/notes/1")
+        theirs = carol.say("carol's", alice.node.ids.actor)
+        assert (await carol.deliver(theirs, alice.base)).status == 202
+        assert isinstance(theirs["object"], dict)
+        parent = theirs["object"]["id"]
+        note = dave.note("quiet", cc=[alice.node.ids.followers, alice.node.ids.actor], inReplyTo=parent)
         assert (await dave.deliver(dave.prove(dave.create(dave.prove(note))), alice.base)).status == 202
     else:
         assert (await dave.deliver(sent, alice.base)).status == 202
     await alice.quiet()
     assert [item for item in follower.place.of_type("Create") if item.json["actor"] != alice.node.ids.actor] == []
+
+
+async def test_an_answer_does_not_go_back_where_it_came_from(
+    alice: Home, dave: Stranger, carol: Stranger, mallory: Stranger
+) -> None:
+    """Its author's own server has it."""
+    await followed_by(alice, mallory)
+    await followed_by(alice, carol)  # dave's neighbour
+    post = await said(alice, "talk")
+    await alice.quiet()
+    assert (await dave.deliver(answer(dave, post, alice, "so I say"), alice.base)).status == 202
+    await alice.quiet()
+    assert [item for item in carol.place.of_type("Create") if item.json["actor"] == dave.iri] == []
+    assert len([item for item in mallory.place.of_type("Create") if item.json["actor"] == dave.iri]) == 1
 
 
 async def test_an_answer_for_the_followers_alone_goes_to_their_own_inboxes(
@@ -164,6 +182,7 @@ async def test_a_strangers_post_that_was_fetched_is_theirs_to_say_to_the_owner(
     neighbour = carol.create({**note, "attributedTo": carol.iri})
     assert (await carol.deliver(neighbour, alice.base)).status == 202
     assert await alice.said_to_me() == []  # nobody else can put it there
+    assert (await alice.rows())["arrivals"] == 0
     create = dave.create(note)
     for _ in range(2):
         assert (await dave.deliver(create, alice.base)).status == 202

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from node.federation.synchronise import HEADER, NOBODY, Claimed, digest, read, written
 from node.model import Draft, Iri, Visibility
+from node.observe import counters
 from node.storage import relations
 from node.storage.relations import State
 from tests.support.attack import greet
@@ -210,7 +211,9 @@ async def test_nobody_ends_a_follow_of_somebody_elses(
     if how == "not signed":
         await victim.speak(alice, covered="(request-target) host date digest")
     elif how == "another's collection":
-        await neighbour.speak(alice, collection=f"{carol.iri}/followers", url=victim.url)
+        before = counters["followers.not_theirs"]
+        await neighbour.speak(alice, of="a" * 64, collection=f"{carol.iri}/followers", url=victim.url)
+        assert counters["followers.not_theirs"] == before + 1
     elif how == "another server's list":
         await victim.speak(alice, url=stranger.url)
     else:

@@ -76,6 +76,25 @@ async def test_a_notification_is_written_once_and_shown_when_it_may_be(store: St
         assert await _kinds(tx) == []
 
 
+async def test_nothing_is_told_of_the_blocked(store: Store) -> None:
+    """What is written down while a block is being made is shown nowhere either."""
+    async with store.write() as tx:
+        number = await _post(tx)
+        await _tell(tx, Kind.FAVOURITE, number)
+        await blocks.add(tx, [blocks.Block("account", HER, NOW)])
+        assert await blocks.hide(tx, NOW) == [HER]
+        assert await _kinds(tx) == []
+        assert await _tell(tx, Kind.REBLOG, number) == []
+        assert await _tell(tx, Kind.MENTION, number) == []
+        assert await _kinds(tx) == []
+        assert await notifications.count_waiting(tx, NOW) == (0, 0)
+        assert await notifications.requests(tx, NOW) == []
+        await blocks.remove(tx, "account", [HER])
+        await blocks.hide(tx, NOW)
+        assert await _kinds(tx) == ["reblog"]
+        assert await notifications.count_waiting(tx, NOW) == (1, 1)
+
+
 async def test_a_muted_conversation_is_silent(store: Store) -> None:
     """By its context; unmuted, it is heard again."""
     async with store.write() as tx:

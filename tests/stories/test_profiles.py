@@ -174,6 +174,19 @@ async def test_a_changed_field_is_not_verified_by_what_it_said_before(
     assert await _fields(alice, carol) == {"Site": False}
 
 
+async def test_a_page_that_links_to_somebody_elses_profile_proves_nothing(
+    alice: Home, carol: Stranger, mallory: Stranger, place: Place
+) -> None:
+    """Who names another's page as their own has no part in what links there."""
+    url = _page(place, f'<a rel="me" href="{carol.iri}">carol</a>')
+    _shows(mallory, ("Site", _link(url)))
+    mallory.extra["url"] = carol.iri
+    mallory.publish()
+    await alice.node.actors.refresh(mallory.iri)
+    assert list((await alice.node.links.check(mallory.iri)).values()) == [False]
+    assert await _fields(alice, mallory) == {"Site": False}
+
+
 async def test_a_page_that_links_back_no_more_loses_its_mark(alice: Home, carol: Stranger, elsewhere: Place) -> None:
     """A page that is gone or says nothing of the account any more; one that cannot be reached proves nothing."""
     url = _page(elsewhere, f'<a rel="me" href="{carol.iri}">me</a>')

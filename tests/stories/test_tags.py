@@ -86,6 +86,20 @@ async def test_who_is_ignored_does_not_come_by_a_hashtag(alice: Home, carol: Str
     assert await alice.texts() == ["<p>a third wren</p>"]
 
 
+async def test_what_is_fetched_of_an_ignored_account_stays_off_home(
+    alice: Home, place: Place, carol: Stranger, dave: Stranger
+) -> None:
+    """Looked at in a thread, a post with a followed hashtag comes home, but not theirs."""
+    await alice.node.owner.follow_tag("birding")
+    await _deliver(carol, alice, "Create", carol.say("hello", alice.node.ids.actor)["object"])  # type: ignore[arg-type]
+    await alice.node.moderation.ignore(carol.iri)
+    for who in (carol, dave):
+        note = _tagged(who, f"a wren of {who.name}'s", "birding")
+        place.documents[str(note["id"]).removeprefix(place.base)] = note
+        await alice.node.reading.open_thread(str(note["id"]))
+    assert await alice.texts() == ["<p>a wren of dave's</p>"]
+
+
 async def test_unfollowing_a_person_leaves_what_a_hashtag_brings(alice: Home, carol: Stranger) -> None:
     """A post that would have come without the follow stays when the follow ends; boosts and other posts go."""
     await alice.node.owner.follow_tag("birding")

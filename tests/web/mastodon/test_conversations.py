@@ -65,6 +65,23 @@ async def test_direct_posts_are_listed_by_thread(
     assert len(await listed(app, "?limit=1")) == 1
 
 
+async def test_the_muted_and_the_blocked_are_in_no_conversation(
+    alice: Home, app: Client, carol: Stranger, dave: Stranger
+) -> None:
+    """security.md §2: blocks and mutes hold "everywhere"; undone, what was said is there again."""
+    for who in (carol, dave):
+        await follows(alice, who)
+        await whispers(alice, who, f"psst, {who.name} here")
+    assert len(await listed(app)) == 2
+    await alice.node.moderation.mute(carol.iri, None)
+    await alice.node.moderation.block(dave.iri)
+    assert await listed(app) == []
+    await alice.node.moderation.unmute(carol.iri)
+    await alice.node.moderation.unblock(dave.iri)
+    await follows(alice, dave)  # a block ends following; who is not known waits
+    assert {one["accounts"][0]["username"] for one in await listed(app)} == {"carol", "dave"}
+
+
 async def test_conversations_are_read_and_taken_off_the_list(alice: Home, app: Client, carol: Stranger) -> None:
     """What is said afterwards brings one back; the posts stay."""
     await follows(alice, carol)

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from node.model import Iri
+from node.storage import scheduled
 from tests.support.client import Answer, Client
 from tests.support.following import arrives, follows, said
 from tests.support.homes import Home, eventually
@@ -223,6 +225,10 @@ async def test_a_thread_shows_each_only_what_they_may_read(app: Client, anybody:
     assert [one["id"] for one in (await anybody.get(path)).json["descendants"]] == [seen["id"]]
     above = (await app.get(f"/api/v1/statuses/{seen['id']}/context")).json["ancestors"]
     assert [one["id"] for one in above] == [root["id"]]
+    below = await posted(app, "below what is hidden", in_reply_to_id=hidden["id"])
+    path = f"/api/v1/statuses/{below['id']}/context"
+    assert [one["id"] for one in (await app.get(path)).json["ancestors"]] == [root["id"], hidden["id"]]
+    assert [one["id"] for one in (await anybody.get(path)).json["ancestors"]] == [root["id"]]
 
 
 # ── acts ─────────────────────────────────────────────────────────────────────────────────────
@@ -400,6 +406,19 @@ async def test_a_status_is_published_when_its_time_comes(app: Client, alice: Hom
     await eventually(gone)
     assert (await app.get(path)).status == 404
     assert (await app.get("/api/v1/timelines/home")).json[0]["visibility"] == "unlisted"
+
+
+async def test_a_scheduled_status_is_published_once_though_it_is_still_on_the_list(app: Client, alice: Home) -> None:
+    """A node that dies between publishing and taking it off the list publishes nothing a second time."""
+    at = (alice.clock() + timedelta(hours=1)).isoformat()
+    made = await app.post("/api/v1/statuses", {"status": "later", "scheduled_at": at})
+    waiting = await alice.node.schedule.get(int(made.json["id"]))
+    await alice.node.schedule.due(Iri(made.json["id"]), False)
+    async with alice.node.store.write() as tx:
+        await scheduled.add(tx, waiting)
+    await alice.node.schedule.due(Iri(made.json["id"]), False)
+    assert await alice.texts() == ["<p>later</p>"]
+    assert (await app.get("/api/v1/scheduled_statuses")).json == []
 
 
 async def test_a_scheduled_status_can_be_called_off(app: Client, alice: Home) -> None:
