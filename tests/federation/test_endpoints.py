@@ -210,7 +210,7 @@ async def test_a_note_is_served_as_it_was_signed(house: House, visibility: Visib
 
 
 @pytest.mark.parametrize("visibility", [Visibility.FOLLOWERS, Visibility.DIRECT])
-@pytest.mark.parametrize("part", ["", "/activity", "/replies"])
+@pytest.mark.parametrize("part", ["", "/activity", "/replies", "/replies?page=true"])
 async def test_a_private_note_is_as_absent_as_one_that_never_was(
     house: House, visibility: Visibility, part: str
 ) -> None:
@@ -291,7 +291,9 @@ async def test_others_notes_are_not_served_as_ours(house: House) -> None:
     bob = await house.meet("@bob@bob.example")
     number = await house.say("mine")
     theirs = await house.answer(bob, house.ids.note(number), "<p>theirs</p>")
-    assert (await house.get(f"/notes/{theirs.rpartition('/')[2]}", AP)).status == 404
+    for part in ("", "/activity", "/replies", "/replies?page=true"):
+        assert (await house.get(f"/notes/{theirs.rpartition('/')[2]}{part}", AP)).status == 404, part
+    assert (await house.get(f"/contexts/{theirs.rpartition('/')[2]}", AP)).status == 404
 
 
 async def test_answers_are_a_collection_of_the_open_ones(house: House) -> None:
@@ -319,6 +321,16 @@ async def test_a_conversation_is_a_collection(house: House) -> None:
     items = (await house.get(f"/contexts/{number}", AP)).json["orderedItems"]
     assert items == [house.ids.note(number), first, house.ids.note(second)]
     assert (await house.get(f"/contexts/{second}", AP)).status == 404  # another's conversation
+
+
+@pytest.mark.parametrize("visibility", [Visibility.FOLLOWERS, Visibility.DIRECT])
+async def test_a_private_conversation_is_as_absent_as_one_that_never_was(house: House, visibility: Visibility) -> None:
+    """Security: "private = 404 (same as absent)": that it was begun, and who answered, is nobody's to know."""
+    bob = await house.meet("@bob@bob.example")
+    private = await house.say("between us", visibility)
+    await house.answer(bob, house.ids.note(private), "<p>openly</p>")
+    there, nowhere = [await house.get(f"/contexts/{number}", AP) for number in (private, private - (1 << 20))]
+    assert (there.status, there.body) == (404, nowhere.body)
 
 
 async def test_an_edit_is_seen_at_once(house: House) -> None:
