@@ -182,7 +182,7 @@ def _wired(
     events = Events()
     circle = Circle(store, ids=ids)
     fetcher = Fetcher(client, Signer(ids.server_key, keys.server), circle=circle, own_origin=ids.origin, clock=clock)
-    lookup = Lookup(client, settings.allow_networks)
+    lookup = Lookup(client, circle, settings.allow_networks)
     actors = Actors(store, fetcher, lookup, circle, ids=ids, snowflake=snowflake, clock=clock)
     authenticator = Authenticator(actors, ids=ids, clock=clock)
     outbox = Outbox(keys, ids=ids, worker=worker)

@@ -57,14 +57,16 @@ class Circle:
             if blocked.covers(iri):
                 raise refusal(iri)
 
-    async def watch(self) -> Callable[[str, str], dict[str, str]]:
-        """For a fetch that signs nothing, in the place of its signature: asked before each step of the way.
+    async def watch(self, start: str) -> Callable[[str, str], dict[str, str]]:
+        """For a fetch from `start` that signs nothing, in the place of its signature: asked before each step.
 
         Raises Refused where a redirect leads to the blocked, and Unreachable where it leads back to ourselves.
         """
         blocked = await self.blocks()
 
         def step(_method: str, address: str) -> dict[str, str]:
+            if address == start:
+                return {}
             if origin_of(address) == self._ids.origin:
                 raise Unreachable(f"{address} is this node's own address", code="bad_url")
             if blocked.covers(address):

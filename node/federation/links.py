@@ -191,7 +191,8 @@ class Links:
         try:
             await self._circle.admit(url)
             async with self._manners.turn(url):
-                answer = await self._client.get(url, accept=_ACCEPT, sign=await self._circle.watch(), limit=LARGEST)
+                watch = await self._circle.watch(url)
+                answer = await self._client.get(url, accept=_ACCEPT, sign=watch, limit=LARGEST)
         except CuicuiError as error:
             log.info("link not checked", extra={"url": url, "why": error.message})
             gone = isinstance(error, Unreachable) and error.status in (404, 410)

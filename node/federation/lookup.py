@@ -13,6 +13,7 @@ import idna
 from keys import canonical
 from keys.canonical import JsonValue
 from node.errors import BadDocument, NotAllowed, Unreachable
+from node.federation.circle import Circle
 from node.federation.client import Client, Response
 from node.model import Iri
 from node.settings import Network
@@ -59,15 +60,16 @@ def _is_address(host: str) -> bool:
 class Lookup:
     """Asks other servers who somebody is. `allow_networks` are those that may be spoken to without TLS."""
 
-    def __init__(self, client: Client, allow_networks: Sequence[Network]) -> None:
+    def __init__(self, client: Client, circle: Circle, allow_networks: Sequence[Network]) -> None:
         self._client = client
+        self._circle = circle
         self._allowed = tuple(allow_networks)
 
     async def actor_of(self, handle: Handle) -> tuple[Iri, Handle]:
         """The actor's id, and the handle its domain confirms (the subject).
 
         Follows one other subject, as Mastodon does; more hops are refused. Raises Unreachable, or
-        NotAllowed when there is no such account.
+        NotAllowed when there is no such account, Refused when the way leads over a blocked server.
         """
         document = await self._ask(handle)
         subject = parse_handle(str(document.get("subject", "")))
@@ -84,8 +86,14 @@ class Lookup:
         for scheme in self._schemes(handle.host):
             resource = quote(f"acct:{handle.name}@{handle.host}", safe="")
             url = f"{scheme}://{handle.host}/.well-known/webfinger?resource={resource}"
+            await self._circle.admit(url)
             try:
-                answer = await self._client.get(url, accept="application/jrd+json, application/json", limit=LIMIT)
+                answer = await self._client.get(
+                    url,
+                    accept="application/jrd+json, application/json",
+                    limit=LIMIT,
+                    sign=await self._circle.watch(url),
+                )
             except Unreachable as error:
                 failure = failure or error
                 continue

@@ -236,7 +236,7 @@ class RemoteMedia:
                 answer = await self._client.get(
                     row.url,
                     accept=ACCEPT,
-                    sign=await self._circle.watch(),
+                    sign=await self._circle.watch(row.url),
                     limit=RECORDING_LIMIT if recordings else IMAGE_LIMIT,
                     into=file.write,
                     timeout=TIMEOUT,

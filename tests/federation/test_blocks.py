@@ -91,6 +91,27 @@ async def test_nothing_is_fetched_from_a_blocked_server_or_of_a_blocked_author(
         await alice.node.fetcher.document(str(note["id"]))
 
 
+@pytest.mark.parametrize("how", ["redirect", "subject", "redirect home"])
+async def test_no_name_leads_to_a_blocked_server(alice: Home, place: Place, mallory: Stranger, how: str) -> None:
+    """RFC 7033 §4.2 lets WebFinger redirect, and its subject be another; the blocked are not asked all the same."""
+    place.stranger("carol")
+    there = f"/.well-known/webfinger?resource=acct:mallory@127.0.0.1:{mallory.place.port}"
+    await alice.node.moderation.block(f"127.0.0.1:{mallory.place.port}")
+    if how == "subject":
+
+        async def jrd(_: web.Request) -> web.StreamResponse:
+            return web.json_response({"subject": f"acct:mallory@127.0.0.1:{mallory.place.port}", "links": []})
+
+        place.documents["/.well-known/webfinger"] = jrd
+    else:
+        to = mallory.place.base if how == "redirect" else alice.base
+        place.documents["/.well-known/webfinger"] = _redirect(to + there)
+    before = dict(mallory.place.asked)
+    with pytest.raises(Unreachable if how == "redirect home" else Refused):
+        await alice.node.actors.resolve(f"@carol@127.0.0.1:{place.port}")
+    assert dict(mallory.place.asked) == before
+
+
 async def test_what_they_wrote_is_shown_nowhere_until_unblocked(alice: Home, carol: Stranger) -> None:
     """ "threads, notifications": what was there before the block is hidden by it, and comes back after it."""
     mine = (await alice.node.owner.post(Draft("What do you think?"))).post

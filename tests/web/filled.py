@@ -302,7 +302,7 @@ async def furnish(directory: Path, *, handle: str = "ada", base: str = "https://
     client = Client(user_agent="cuicui-test")
     circle = Circle(store, ids=ids)
     fetcher = Fetcher(client, Signer(ids.server_key, keys.server), circle=circle, own_origin=ids.origin, clock=clock)
-    book = Actors(store, fetcher, Lookup(client, ()), circle, ids=ids, snowflake=Snowflake(0), clock=clock)
+    book = Actors(store, fetcher, Lookup(client, circle, ()), circle, ids=ids, snowflake=Snowflake(0), clock=clock)
     gate = Gate(Authenticator(book, ids=ids, clock=clock), ids=ids, clock=clock)
     app = web.Application()
 
