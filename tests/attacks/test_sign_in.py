@@ -82,6 +82,15 @@ async def test_a_code_that_was_tried_wrongly_is_used_up(
     assert (await exchange(anybody, app, code, code_verifier=VERIFIER)).json["error"] == "invalid_grant"
 
 
+async def test_a_challenge_that_was_left_out_on_the_way_is_missed(browser: Browser, anybody: Client) -> None:
+    """RFC 9700 §4.8.2, PKCE downgrade: "If there was no code_challenge …, any request … containing a
+    code_verifier is rejected": the app sent one, so somebody took it away."""
+    app = await register(anybody)
+    code = answer_of(await say_yes(browser, question(app)))["code"]
+    answer = await exchange(anybody, app, code, code_verifier=VERIFIER)
+    assert (answer.status, answer.json["error"]) == (400, "invalid_grant")
+
+
 async def test_a_new_password_voids_codes_and_sessions(alice: Home, browser: Browser, anybody: Client) -> None:
     """Whoever was in with the old one has nothing left to turn into a token."""
     app = await register(anybody)
