@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
+from node.errors import CuicuiError
 from node.federation import spans, threads, walk
 from node.federation.backfill import RECENT
 from node.model import Post, Verdict
 from node.storage import activities, chores, notes
+from tests.support.following import follows
 from tests.support.homes import Home, eventually
 from tests.support.outboxes import Outbox, follow, host, reply_to, served, written
 from tests.support.stranger import AS2, PUBLIC, Json, Place, Stranger, stamp
@@ -297,6 +299,22 @@ async def test_a_conversation_that_its_origin_collects_is_read(alice: Home, caro
     }
     thread = await alice.node.reading.open_thread(str(root["id"]))
     assert [text(post) for post in thread.below] == ["said elsewhere"]
+
+
+@pytest.mark.parametrize("followed", [False, True])
+async def test_what_a_server_shows_by_mistake_is_kept_for_followers_alone(
+    alice: Home, carol: Stranger, followed: bool
+) -> None:
+    """security.md §0.9: a post for followers that can be fetched is for us only if the owner is one of them."""
+    if followed:
+        await follows(alice, carol)
+    note = carol.note("for friends", to=[f"{carol.iri}/followers"])
+    carol.place.documents[str(note["id"]).removeprefix(carol.place.base)] = note
+    try:
+        await alice.node.reading.open_thread(str(note["id"]))
+    except CuicuiError:
+        assert not followed
+    assert (await alice.node.owner.find_post(str(note["id"])) is not None) is followed
 
 
 async def test_a_thread_costs_no_more_than_its_budget(alice: Home, carol: Stranger) -> None:
