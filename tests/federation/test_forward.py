@@ -91,10 +91,9 @@ async def test_what_may_not_be_passed_on_stays(
         note = dave.note("quiet", to=[PUBLIC, alice.node.ids.actor], inReplyTo=post.note.iri)
         assert (await dave.deliver(dave.prove(dave.create(dave.prove(note))), alice.base)).status == 202
     elif how == "to somebody else's post":
-        theirs = carol.say("carol's", alice.node.ids.actor)
-        assert (await carol.deliver(theirs, alice.base)).status == 202
-        assert isinstance(theirs["object"], dict)
-        parent = theirs["object"]["id"]
+        theirs = carol.note("carol's", cc=[alice.node.ids.actor])
+        assert (await carol.deliver(carol.create(theirs), alice.base)).status == 202
+        parent = theirs["id"]
         note = dave.note("quiet", cc=[alice.node.ids.followers, alice.node.ids.actor], inReplyTo=parent)
         assert (await dave.deliver(dave.prove(dave.create(dave.prove(note))), alice.base)).status == 202
     else:

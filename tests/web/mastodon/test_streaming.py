@@ -21,7 +21,7 @@ from node.web import streaming
 from node.web.streaming import Stream, channel
 from tests.support.client import Client
 from tests.support.following import follows, said
-from tests.support.homes import Home
+from tests.support.homes import Home, eventually
 from tests.support.stranger import PUBLIC, Stranger
 
 PATH = "/api/v1/streaming"
@@ -134,6 +134,37 @@ async def test_a_boost_is_told_as_home_shows_it(alice: Home, app: Client, carol:
         assert status["account"]["username"] == "carol"
         assert "worth it" in status["reblog"]["content"]
         assert [status] == (await app.get("/api/v1/timelines/home?limit=1")).json
+
+
+async def test_the_muted_are_told_in_no_stream(
+    alice: Home, app: Client, carol: Stranger, dave: Stranger, mallory: Stranger
+) -> None:
+    """Nor what they boost, nor what others boost of theirs, nor what comes by a hashtag."""
+    await follows(alice, carol)
+    await follows(alice, mallory)
+    for muted in (carol, dave):
+        await alice.node.actors.get(muted.iri)
+        await alice.node.moderation.mute(muted.iri, None)
+    theirs, hers = dave.note("by the muted"), mallory.note("by a friend")
+    for note, who in ((theirs, dave), (hers, mallory)):
+        who.place.documents[urlsplit(str(note["id"])).path] = note
+
+    async def here() -> bool:
+        return all([await alice.node.owner.find_post(str(note["id"])) for note in (theirs, hers)])
+
+    async with sse(app, "user") as home, sse(app, "public") as public:
+        tag = {"type": "Hashtag", "name": "#tea", "href": f"{carol.place.base}/tags/tea"}
+        await carol.deliver(carol.create(carol.note("by the muted as well", tag=[tag])), alice.base)
+        await mallory.deliver(mallory.activity("Announce", theirs["id"]), alice.base)
+        await carol.deliver(carol.activity("Announce", hers["id"]), alice.base)
+        await eventually(here)
+        await said(alice, "the next thing")
+        for stream in (home, public):
+            told = [await stream.next()]
+            while "the next thing" not in told[-1][1]["content"]:
+                told.append(await stream.next())
+            assert [status["content"] for _, status in told if "by the muted" in json.dumps(status)] == []
+            assert [status for _, status in told if status["account"]["username"] == "carol"] == []
 
 
 async def test_public_local_tag_and_list_streams(alice: Home, app: Client, carol: Stranger) -> None:
