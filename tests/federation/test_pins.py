@@ -216,6 +216,31 @@ async def test_a_retired_identity_signs_nothing_more(alice: Home, dave: Stranger
     assert reply.verdict == (403, "bad_proof")
 
 
+@pytest.mark.parametrize(
+    ("by", "becomes"),
+    [("a pinned key", (P, CONT)), ("a changed key", (C, FIRST)), ("nobody: changed after", (C, FIRST))],
+)
+async def test_only_a_pinned_key_vouches_for_the_next_by_a_proof(
+    alice: Home, dave: Stranger, by: str, becomes: tuple[KeyState, Trust]
+) -> None:
+    """key-history.md §7: what a key proves that is pinned, and still listed, is continuity; nothing else is."""
+    await greet(alice, dave)
+    if by == "a changed key":
+        dave.identity = Identity.generate()  # a burglar's
+        dave.publish()
+        assert await _verdict(alice, dave, "who is this") is Verdict.CHANGED
+    document, third = dave.document(), Identity.generate().public.multikey
+    methods = document["assertionMethod"]
+    assert isinstance(methods, list)
+    more = {**methods[0], "id": f"{dave.iri}#{third}", "publicKeyMultibase": third}
+    shown = dave.prove({**document, "assertionMethod": [*methods, more]})
+    if by == "nobody: changed after":
+        shown["name"] = "Somebody else"
+    dave.place.documents[urlsplit(dave.iri).path] = shown
+    await alice.node.actors.refresh(dave.iri)
+    assert (await _states(alice, dave))[third] == becomes
+
+
 async def test_a_retired_key_proves_nothing_even_where_it_is_still_in_memory(alice: Home, dave: Stranger) -> None:
     """Another process retired it: what this one remembers of it is worth nothing more."""
     note = dave.prove(dave.note("from the drawer"))

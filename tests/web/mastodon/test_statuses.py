@@ -214,6 +214,25 @@ async def test_anybody_reads_only_what_the_owner_says_openly(
         assert (await anybody.get(f"/api/v1/{path}")).status == 401
 
 
+async def test_what_is_kept_for_the_owner_is_given_to_nobody_else(
+    app: Client, anybody: Client, alice: Home, carol: Stranger
+) -> None:
+    """Answers are kept while nothing is written: those to the owner for the owner, those to others for others."""
+    await follows(alice, carol)
+    await carol.deliver(carol.create(carol.note("hers", cc=[f"{carol.iri}/followers"])), alice.base)
+    theirs = (await arrives(alice, "hers")).id
+    private, mine = (await posted(app, "private", visibility="private"))["id"], (await posted(app, "open"))["id"]
+    for _ in range(2):
+        for path in (f"/api/v1/statuses/{theirs}", f"/api/v1/statuses/{private}"):
+            assert [(await who.get(path)).status for who in (app, anybody)] == [200, 404]
+        both = f"/api/v1/statuses?id[]={theirs}&id[]={private}&id[]={mine}"
+        assert [len((await who.get(both)).json) for who in (app, anybody)] == [3, 1]
+        public = "/api/v1/timelines/public"
+        assert [len((await who.get(public)).json) for who in (app, anybody)] == [2, 1]
+        seen = [(await who.get(f"/api/v1/statuses/{mine}")).json for who in (app, anybody)]
+        assert ["bookmarked" in one for one in seen] == [True, False]
+
+
 async def test_a_thread_shows_each_only_what_they_may_read(app: Client, anybody: Client, carol: Stranger) -> None:
     root = await posted(app, "root")
     hidden = await posted(app, "hidden", in_reply_to_id=root["id"], visibility="private")
