@@ -132,7 +132,8 @@ def is_muted(author: ColumnElement[Any], now: datetime) -> ColumnElement[bool]:
 
 def brought_by_muted(now: datetime) -> ColumnElement[bool]:
     """Whether a row of `home` was brought by somebody muted: their boosts go as well."""
-    return exists().where(actors.c.id == home.c.actor_id, mutes.c.actor == actors.c.iri, _lasting(now))
+    bringer = actors.alias("bringer")  # not the author, who is in the query around it
+    return exists().where(bringer.c.id == home.c.actor_id, mutes.c.actor == bringer.c.iri, _lasting(now))
 
 
 # ── strangers ────────────────────────────────────────────────────────────────────────────────

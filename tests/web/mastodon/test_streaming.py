@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from node import app as wiring
-from node.model import Draft
+from node.model import Draft, Visibility
 from node.storage import tokens
 from node.storage.schema import list_members, lists
 from node.web import streaming
@@ -158,6 +158,7 @@ async def test_the_muted_are_told_in_no_stream(
         await mallory.deliver(mallory.activity("Announce", theirs["id"]), alice.base)
         await carol.deliver(carol.activity("Announce", hers["id"]), alice.base)
         await eventually(here)
+        await alice.node.owner.post(Draft("for friends #tea", visibility=Visibility.FOLLOWERS))
         await said(alice, "the next thing")
         for stream in (home, public):
             told = [await stream.next()]
@@ -165,6 +166,11 @@ async def test_the_muted_are_told_in_no_stream(
                 told.append(await stream.next())
             assert [status["content"] for _, status in told if "by the muted" in json.dumps(status)] == []
             assert [status for _, status in told if status["account"]["username"] == "carol"] == []
+            assert any("for friends" in status["content"] for _, status in told) is (stream is home)
+    for timeline in ("home", "public", "tag/tea"):
+        shown = (await app.get(f"/api/v1/timelines/{timeline}")).json
+        assert [one for one in shown if "by the muted" in json.dumps(one)] == [], timeline
+        assert [one for one in shown if one["account"]["username"] == "carol"] == [], timeline
 
 
 async def test_public_local_tag_and_list_streams(alice: Home, app: Client, carol: Stranger) -> None:
