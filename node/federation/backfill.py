@@ -352,7 +352,7 @@ class Backfill:
     ) -> int:
         """Store what the pages hold, the oldest first, a page at a time. How many posts were new."""
         fetches = RECENT_FETCHES if back_to is None else FETCHES
-        stored, doubts = 0, DOUBTS
+        stored, doubts, began = 0, DOUBTS, self._clock()
         beyond = most
         room: list[int] = []  # how many items of each page count, the newest page's first
         for step in steps:
@@ -373,7 +373,7 @@ class Backfill:
                 older = [one for one in found if one.note.iri not in wanted and not _since(one.note.published, back_to)]
                 found = [one for one in found if one not in older]
                 await self._corrections.edits(older)
-                doubts -= await self._corrections.deletions(actor, page, doubts)
+                doubts -= await self._corrections.deletions(actor, page, doubts, began)
             stored += await self._store_page(found[::-1], boosts[::-1], at_home=at_home, chore=chore, state=state)
         return stored
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from node.events import Events
 from node.federation import walk
@@ -48,17 +49,19 @@ class Corrections:
             async with self._store.write() as tx:
                 await fetched.edits(tx, older, here)
 
-    async def deletions(self, actor: Iri, page: Paged, most: int) -> int:
-        """Posts that are here, of the time that a page covers, and that it does not list: is each still there?
+    async def deletions(self, actor: Iri, page: Paged, most: int, began: datetime) -> int:
+        """Posts that were here, of the time that a page covers, and that it does not list: is each still there?
 
-        How many were asked for, at most `most`.
+        What came after the walk `began` is on another of its pages. How many were asked for, at most `most`.
         """
         written = [at for at in map(walk.written_at, items(page)) if at is not None]
         if most <= 0 or len(written) < 2 or origin_of(page.url) != origin_of(actor):
             return 0
         listed = {walk.id_in(item) for item in items(page)}
         async with self._store.read() as tx:
-            known = await notes.open_between(tx, actor, min(written), max(written), limit=10 * DOUBTS)
+            known = await notes.open_between(
+                tx, actor, min(written), max(written), received_before=began, limit=10 * DOUBTS
+            )
         doubtful = [iri for iri in known if iri not in listed][:most]
         for iri in doubtful:
             if not await self._gatherer.is_gone(iri):

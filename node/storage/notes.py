@@ -205,13 +205,16 @@ async def updated_at(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, tuple[datetime, I
     return {Iri(row.iri): (when(row.at), Iri(row.author)) for row in rows}
 
 
-async def open_between(tx: Tx, author: Iri, oldest: datetime, newest: datetime, limit: int) -> list[Iri]:
-    """Somebody's open posts of that time that are here, newest first."""
+async def open_between(
+    tx: Tx, author: Iri, oldest: datetime, newest: datetime, *, received_before: datetime, limit: int
+) -> list[Iri]:
+    """Somebody's open posts between these times, without those of the very edges, that were here then; newest first."""
     rows = await tx.execute(
         select(notes.c.iri)
         .join(actors, actors.c.id == notes.c.author_id)
         .where(actors.c.iri == author, ~notes.c.own, notes.c.visibility.in_(OPEN))
-        .where(notes.c.published >= ms(oldest), notes.c.published <= ms(newest))
+        .where(notes.c.published > ms(oldest), notes.c.published < ms(newest))
+        .where(notes.c.received_at < ms(received_before))
         .order_by(notes.c.id.desc())
         .limit(limit)
     )
