@@ -88,6 +88,23 @@ async def test_what_an_outbox_leaves_out_is_asked_for_within_bounds(
     assert asked == DOUBTS
 
 
+async def test_no_post_that_the_walk_has_just_brought_is_doubted(
+    alice: Home, clock: FakeClock, carol: Stranger
+) -> None:
+    """Posts written together stand on several pages, in any order; that one page has not all of them says nothing."""
+    outbox = Outbox(carol, [], size=4)
+    await follow(alice, carol)
+    await idle(alice)
+    await alice.stop()
+    clock.forward(WEEK)
+    posts = written(carol, 12, newest=clock() - timedelta(hours=1), every=timedelta(seconds=1))
+    outbox.items = [post for start in range(4) for post in posts[start::4]]
+    await alice.start()
+    await caught_up(alice)
+    texts = "".join(await alice.texts())
+    assert [number for number in range(1, 13) if f">post {number} of carol<" not in texts] == []
+
+
 async def test_a_post_that_is_opened_is_as_its_origin_shows_it(alice: Home, dave: Stranger) -> None:
     """An edit that was missed is there when the post is opened; what was deleted is there no more."""
     Outbox(dave, [])
