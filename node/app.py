@@ -424,14 +424,15 @@ async def _evidence(node: Node, post: Post) -> evidence.Bundle:
 
 
 @asynccontextmanager
-async def serving(node: Node) -> AsyncIterator[Workers]:
+async def serving(node: Node, door: Door | None = None) -> AsyncIterator[Workers]:
     """A node that listens, delivers and keeps itself in order; on leaving, it finishes what is under way.
 
-    Raises StartError when the port is taken or not ours to take.
+    `door` lets connections in; by default one with the limits of door.py. Raises StartError when the port is taken
+    or not ours to take.
     """
     settings = node.settings
     app = site(node)
-    door = Door()
+    door = Door() if door is None else door
     app.middlewares.insert(0, door.middleware)
     runner = web.AppRunner(app, access_log=None, logger=http_log(), keepalive_timeout=30.0, shutdown_timeout=5.0)
     await runner.setup()

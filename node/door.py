@@ -7,6 +7,7 @@ import ipaddress
 import resource
 import socket
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from typing import cast
 
 from aiohttp import web
@@ -35,9 +36,20 @@ _FULL = (
 
 
 class Door:
-    """Knows who stands in it: who waits with nothing asked, who is being answered."""
+    """Knows who stands in it: who waits with nothing asked, who is being answered.
 
-    def __init__(self, *, most: int | None = None, each: int = EACH, head_timeout: float = HEAD_TIMEOUT) -> None:
+    `counted` says, of a peer, as which address it is counted; None for those of whom any number may come.
+    """
+
+    def __init__(
+        self,
+        *,
+        most: int | None = None,
+        each: int = EACH,
+        head_timeout: float = HEAD_TIMEOUT,
+        counted: Callable[[object], str | None] | None = None,
+    ) -> None:
+        self.counted = counted or public_address
         self._most = most if most is not None else _files_for_connections()
         self._each = each
         self.head_timeout = head_timeout
@@ -126,7 +138,7 @@ class Visit(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's are not of that class
         self._transport = transport
-        self.address = _public_address(transport.get_extra_info("peername"))
+        self.address = self._door.counted(transport.get_extra_info("peername"))
         _give_up_on_stalled(transport.get_extra_info("socket"))
         if not self._door.enter(self):
             transport.write(_FULL)
@@ -171,7 +183,7 @@ class Visit(asyncio.Protocol):
             self._timer = None
 
 
-def _public_address(peer: object) -> str | None:
+def public_address(peer: object) -> str | None:
     """The address that is counted as one; None for those that are not: private ones, and sockets without any."""
     if not isinstance(peer, tuple) or not peer:
         return None

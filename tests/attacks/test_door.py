@@ -7,13 +7,12 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from node import door as doors
-from node.door import Door
+from node.door import Door, public_address
 from tests.support.attack import greet, nothing_changes
 from tests.support.clock import FakeClock
 from tests.support.homes import Home, eventually, settle_in
@@ -21,10 +20,10 @@ from tests.support.stranger import Stranger
 
 
 @pytest.fixture
-async def narrow(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
+async def narrow(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Home]:
     """Alice's node behind a door for six, who have half a second for the head of a request."""
-    monkeypatch.setattr("node.app.Door", partial(Door, most=6, each=4, head_timeout=0.5))
     home = await settle_in(tmp_path, "alice", clock=clock)
+    home.door = Door(most=6, each=4, head_timeout=0.5)
     try:
         yield await home.start()
     finally:
@@ -161,9 +160,11 @@ async def _answers(home: Home) -> bool:
     return b" 200 " in line
 
 
-async def test_one_address_does_not_take_every_place(narrow: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_address_does_not_take_every_place(narrow: Home) -> None:
     """A cap for each public address; here loopback stands for one."""
-    monkeypatch.setattr(doors, "_public_address", lambda _peer: "192.0.2.1")
+    await narrow.stop()
+    narrow.door = Door(most=6, each=4, head_timeout=0.5, counted=lambda _peer: "192.0.2.1")
+    await narrow.start()
     held = [await _connect(narrow) for _ in range(4)]
     await asyncio.sleep(0.1)
     reader, writer = await _connect(narrow)
@@ -191,7 +192,7 @@ async def test_one_address_does_not_take_every_place(narrow: Home, monkeypatch: 
 )
 def test_who_is_counted_as_one(peer: object, counted_as: str | None) -> None:
     """Of IPv6 a household has a whole network; private addresses are proxies of ours."""
-    assert doors._public_address(peer) == counted_as
+    assert public_address(peer) == counted_as
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux")

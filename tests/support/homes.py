@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from node import app, founding, keyring
 from node.app import Node
+from node.door import Door
 from node.keyring import OwnKeys
 from node.model import Post, Profile
 from node.settings import Settings
@@ -91,6 +92,8 @@ class Home:
         self.settings = settings
         self.clock = clock
         self.handle = handle
+        self.door: Door | None = None
+        """Another than the usual one; set before the node starts."""
         self._stack: AsyncExitStack | None = None
         self._node: Node | None = None
 
@@ -111,7 +114,7 @@ class Home:
     async def start(self) -> Home:
         async with AsyncExitStack() as stack:
             self._node = await stack.enter_async_context(app.opened(self.settings, clock=self.clock, worker=app.MAIN))
-            await stack.enter_async_context(app.serving(self._node))
+            await stack.enter_async_context(app.serving(self._node, self.door))
             self._stack = stack.pop_all()
         return self
 
