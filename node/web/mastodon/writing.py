@@ -123,18 +123,23 @@ async def _draft(call: Call) -> tuple[Draft, NewStatus]:
     if not form.status.strip() and not form.media_ids:
         raise Invalid("Validation failed: Text can't be blank")
     preferences = (await rooms.profile()).preferences
+    parent = await _named(call, form.in_reply_to_id, "you are trying to reply to")
+    # An answer to what few may read is not for everybody unless its author says so.
+    narrow = parent is not None and not parent.visibility.is_open
+    default = parent.visibility if parent is not None and narrow else preferences.visibility
+    quoted = await _named(call, form.quoted_status_id, "you are trying to quote")
     poll = None
     if form.poll is not None and form.poll.options:
         lasts = timedelta(seconds=max(0, min(form.poll.expires_in, 10**9)))
         poll = PollDraft(tuple(form.poll.options), form.poll.multiple, lasts)
     draft = Draft(
         form.status,
-        visibility=_OURS[form.visibility] if form.visibility else preferences.visibility,
-        in_reply_to=await _named(call, form.in_reply_to_id, "you are trying to reply to"),
+        visibility=_OURS[form.visibility] if form.visibility else default,
+        in_reply_to=parent.note.iri if parent is not None else None,
         warning=form.spoiler_text,
         language=_language(form.language),
         poll=poll,
-        quote=await _named(call, form.quoted_status_id, "you are trying to quote"),
+        quote=quoted.note.iri if quoted is not None else None,
         quote_policy=_QUOTES[form.quote_approval_policy] if form.quote_approval_policy else None,
         sensitive=form.sensitive or ("sensitive" not in form.model_fields_set and preferences.sensitive),
         once=_word(call),
@@ -161,7 +166,7 @@ def _media(written: Sequence[str]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
-async def _named(call: Call, written: str | None, what: str) -> Iri | None:
+async def _named(call: Call, written: str | None, what: str) -> Post | None:
     """The post with this number. Raises NotFound."""
     if written is None:
         return None
@@ -170,7 +175,7 @@ async def _named(call: Call, written: str | None, what: str) -> Iri | None:
         post = None if wanted is None else await gather.find(tx, wanted, is_owner=True)
     if post is None:
         raise NotFound(f"The status {what} does not appear to exist.")
-    return post.note.iri
+    return post
 
 
 def _language(written: str | None) -> str | None:

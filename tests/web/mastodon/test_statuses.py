@@ -244,7 +244,7 @@ async def test_a_thread_shows_each_only_what_they_may_read(app: Client, anybody:
     assert [one["id"] for one in (await anybody.get(path)).json["descendants"]] == [seen["id"]]
     above = (await app.get(f"/api/v1/statuses/{seen['id']}/context")).json["ancestors"]
     assert [one["id"] for one in above] == [root["id"]]
-    below = await posted(app, "below what is hidden", in_reply_to_id=hidden["id"])
+    below = await posted(app, "below what is hidden", in_reply_to_id=hidden["id"], visibility="public")
     path = f"/api/v1/statuses/{below['id']}/context"
     assert [one["id"] for one in (await app.get(path)).json["ancestors"]] == [root["id"], hidden["id"]]
     assert [one["id"] for one in (await anybody.get(path)).json["ancestors"]] == [root["id"]]
@@ -466,3 +466,23 @@ async def test_a_thread_is_completed_while_it_is_read(app: Client, alice: Home, 
     await eventually(whole)
     anybody = Client(bob, None)
     assert (await anybody.get(f"/api/v1/statuses/{post.id}/context")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("above", "said", "below"),
+    [
+        ("direct", None, "direct"),
+        ("private", None, "private"),
+        ("private", "public", "public"),
+        ("unlisted", None, "public"),
+        ("public", None, "public"),
+    ],
+)
+async def test_an_answer_is_no_more_public_than_what_it_answers_unless_told(
+    app: Client, above: str, said: str | None, below: str
+) -> None:
+    """Private stays private: toot sends no visibility with a reply."""
+    parent = (await app.post("/api/v1/statuses", {"status": "between us", "visibility": above})).json
+    asked = {"status": "and back", "in_reply_to_id": parent["id"], **({"visibility": said} if said else {})}
+    answer = await app.post("/api/v1/statuses", asked)
+    assert (answer.status, answer.json["visibility"]) == (200, below)
