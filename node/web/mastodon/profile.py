@@ -47,7 +47,7 @@ async def _own(call: Call) -> Json:
         "hide_collections": profile.hides_collections,
         "discoverable": profile.discoverable,
         "indexable": profile.indexable,
-        "quote_policy": "public",
+        "quote_policy": rooms.settings.quotes,
         "attribution_domains": [],
     }
     shown["role"] = {"id": "-99", "name": "", "permissions": "0", "color": "", "highlighted": False}
@@ -157,7 +157,7 @@ async def preferences(call: Call) -> web.Response:
             "posting:default:visibility": entities.VISIBILITY[visibility],
             "posting:default:sensitive": chosen.sensitive,
             "posting:default:language": chosen.language,
-            "posting:default:quote_policy": "public",
+            "posting:default:quote_policy": call.rooms.settings.quotes,
             "reading:expand:media": "default",
             "reading:expand:spoilers": False,
             "reading:autoplay:gifs": False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,8 +12,9 @@ from PIL import Image
 
 from node.model import Verdict
 from tests.support.client import Answer, Client
+from tests.support.clock import FakeClock
 from tests.support.following import follows, said
-from tests.support.homes import Home, eventually
+from tests.support.homes import Home, eventually, settle_in
 from tests.support.stranger import Stranger
 from tests.web.mastodon.shapes import ACCOUNT, CREDENTIAL_ACCOUNT, ID, TIME, Many, Maybe, check
 from tests.web.mastodon.test_people import number_of
@@ -79,6 +81,18 @@ async def test_the_profile_is_changed_in_any_form(app: Client, anybody: Client, 
     assert preferences["posting:default:sensitive"] is True
     posted = (await app.post("/api/v1/statuses", {"status": "by default"})).json
     assert (posted["visibility"], posted["language"], posted["sensitive"]) == ("unlisted", "fr", True)
+
+
+async def test_who_may_quote_is_told_as_the_node_has_it(tmp_path: Path, clock: FakeClock) -> None:
+    """An app shows it beside a new post; a constant would promise what the post does not keep."""
+    home = await settle_in(tmp_path, "alice", clock=clock, quotes="nobody")
+    try:
+        app = await Client.of(await home.start())
+        assert (await app.get("/api/v1/preferences")).json["posting:default:quote_policy"] == "nobody"
+        own = (await app.get("/api/v1/accounts/verify_credentials")).json
+        assert own["source"]["quote_policy"] == "nobody"
+    finally:
+        await home.stop()
 
 
 async def test_what_is_not_named_stays_as_it_is(app: Client) -> None:
