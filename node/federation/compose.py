@@ -140,7 +140,7 @@ def note(note: Note, ids: Ids) -> Document:
             *({"type": "Hashtag", "href": ids.tag(tag), "name": f"#{tag}"} for tag in note.hashtags),
             *map(_emoji, note.emojis),
         ],
-        "replies": ids.replies(note.iri),
+        "replies": _replies(ids.replies(note.iri)),
         **_poll(note.poll),
         **_quote(note),
     }
@@ -148,6 +148,16 @@ def note(note: Note, ids: Ids) -> Document:
         approved = _approved(note.quote_policy, note.author, ids)
         document["interactionPolicy"] = {"canQuote": {"automaticApproval": [approved]}}
     return {"@context": [AS2, DATA_INTEGRITY, _terms_of(document)], **document}
+
+
+def _replies(address: Iri) -> Document:
+    """Where the answers are: a first page without any, that says which page to ask for.
+
+    GoToSocial follows nothing else, and everybody reads this spelling, since it is Mastodon's.
+    It stands under the signature, so it never changes: no counts, no answers (integrity-proofs.md §6).
+    """
+    page = {"type": "CollectionPage", "partOf": address, "next": f"{address}?page=true", "items": []}
+    return {"id": address, "type": "Collection", "first": page}
 
 
 def _approved(policy: QuotePolicy, author: Iri, ids: Ids) -> Iri:
@@ -463,9 +473,17 @@ def full_collection(id: str, items: Sequence[object]) -> Document:
 
 
 def collection_page(
-    id: str, part_of: str, items: Sequence[object], *, next: str | None = None, prev: str | None = None
+    id: str,
+    part_of: str,
+    items: Sequence[object],
+    *,
+    next: str | None = None,
+    prev: str | None = None,
+    total: int | None = None,
 ) -> Document:
-    """One page, newest first; no `next` on the last one."""
+    """One page, newest first; no `next` on the last one. `total`: of the collection, for who comes to a page first."""
     document: Document = {"@context": AS2, "id": id, "type": "OrderedCollectionPage", "partOf": part_of}
+    if total is not None:
+        document["totalItems"] = total
     links = {"next": next, "prev": prev}
     return {**document, **{name: link for name, link in links.items() if link}, "orderedItems": list(items)}

@@ -241,8 +241,8 @@ class Endpoints:
             return found
         own = self._ids.replies(found.note.iri)
         async with self._store.read() as tx:
+            total = await notes.count_replies(tx, found.note.iri)
             if "page" not in request.query:
-                total = await notes.count_replies(tx, found.note.iri)
                 return _for(found, _json(compose.collection(own, total, _page_of(own))), form).to(request)
             asked = _bounds(request, "min_id")
             if asked is None:
@@ -250,7 +250,7 @@ class Endpoints:
             posts = await notes.replies(tx, found.note.iri, after=asked.get("min_id", 0), limit=PAGE)
         following = _page_of(own, min_id=posts[-1].id) if len(posts) == PAGE else None
         items = [post.note.iri for post in posts]
-        page = compose.collection_page(_page_of(own, **asked), own, items, next=following)
+        page = compose.collection_page(_page_of(own, **asked), own, items, next=following, total=total)
         return _for(found, _json(page), form).to(request)
 
     async def context(self, request: web.Request) -> web.Response:

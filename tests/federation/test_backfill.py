@@ -301,6 +301,94 @@ async def test_a_conversation_that_its_origin_collects_is_read(alice: Home, caro
     assert [text(post) for post in thread.below] == ["said elsewhere"]
 
 
+EMBEDDED: dict[str, Any] = {
+    "an address": "{own}",
+    "a collection that names its first page": {"id": "{own}", "type": "Collection", "first": "{own}?page=0"},
+    "a first page that names the next": {
+        "id": "{own}",
+        "type": "Collection",
+        "first": {"type": "CollectionPage", "next": "{own}?page=0"},
+    },
+    "a first page with its address alone": {
+        "id": "{own}",
+        "type": "Collection",
+        "first": {"type": "CollectionPage", "id": "{own}?page=0"},
+    },
+    "a first page without answers": {
+        "id": "{own}",
+        "type": "Collection",
+        "first": {"type": "CollectionPage", "partOf": "{own}", "next": "{own}?page=0", "items": []},
+    },
+    "a first page with the author's own answers": {
+        "id": "{own}",
+        "type": "Collection",
+        "first": {"type": "CollectionPage", "partOf": "{own}", "next": "{own}?page=0", "items": ["{inside}"]},
+    },
+    "the same, ordered, without an id": {
+        "type": "OrderedCollection",
+        "first": {"type": "OrderedCollectionPage", "next": "{own}?page=0", "orderedItems": ["{inside}"]},
+    },
+}
+"""How `replies` is written: by Mitra and Misskey; by cuicui and Mastodon; and between."""
+
+
+@pytest.mark.parametrize("spelling", EMBEDDED)
+async def test_answers_are_found_however_their_collection_is_written(
+    alice: Home, carol: Stranger, spelling: str
+) -> None:
+    """Issue 3, "replies collections": an embedded page, with items or without, leads on to `next`."""
+    root = carol.note("asked")
+    own = f"{root['id']}/replies"
+    inside = host(carol, reply_to(carol, root["id"], "in the note"))
+    paged = [host(carol, reply_to(carol, root["id"], f"on page {number}")) for number in range(2)]
+    written_so = json.dumps(EMBEDDED[spelling]).replace("{own}", own).replace("{inside}", str(inside["id"]))
+    host(carol, root, json.loads(written_so))
+    carol.place.documents[urlsplit(own).path] = paging(own, [[one["id"]] for one in paged], total=3)
+    thread = await alice.node.reading.open_thread(str(root["id"]))
+    found = {"on page 0", "on page 1"} | ({"in the note"} if "{inside}" in json.dumps(EMBEDDED[spelling]) else set())
+    assert {text(post) for post in thread.below} == found
+    assert thread.more == 3 - len(found), "a page may say how many there are in all"
+
+
+def paging(own: str, pages: list[list[object]], total: int) -> Callable[[web.Request], Any]:
+    """A collection whose pages each say how many there are in all, as ours do."""
+
+    async def answer(request: web.Request) -> web.Response:
+        top: Json = {"@context": AS2, "id": own, "type": "Collection", "totalItems": total, "first": f"{own}?page=0"}
+        if "page" not in request.query:
+            return served(top)
+        number = int(request.query["page"])
+        onward = {"next": f"{own}?page={number + 1}"} if number + 1 < len(pages) else {}
+        page = {"@context": AS2, "id": f"{own}?page={number}", "type": "CollectionPage", "partOf": own, **onward}
+        return served({**page, "totalItems": total, "items": pages[number]})
+
+    return answer
+
+
+async def test_an_embedded_page_buys_no_further_pages(alice: Home, carol: Stranger, mallory: Stranger) -> None:
+    """security.md §5: "≤ 3 pages" of a collection, none twice, and none but at the origin of the post."""
+    root = carol.note("asked")
+    own, path = f"{root['id']}/replies", urlsplit(f"{root['id']}/replies").path
+    first = {"type": "CollectionPage", "next": f"{own}?page=0", "items": []}
+    host(carol, root, {"id": own, "type": "Collection", "first": first})
+    carol.place.documents[path] = paging(own, [[] for _ in range(9)], total=9)
+    assert (await alice.node.reading.open_thread(str(root["id"]))).more == 9
+    assert carol.place.asked[path] == threads.PAGES
+    circle = carol.note("round and round")
+    own, path = f"{circle['id']}/replies", urlsplit(f"{circle['id']}/replies").path
+    looped = {"@context": AS2, "id": f"{own}?page=0", "type": "CollectionPage", "next": f"{own}?page=0", "items": []}
+    host(carol, circle, {"id": own, "type": "Collection", "first": looped})
+    carol.place.documents[path] = looped
+    await alice.node.reading.open_thread(str(circle["id"]))
+    assert carol.place.asked[path] == 1
+    away = {"type": "CollectionPage", "next": f"{mallory.place.base}/pages"}
+    for id in ({}, {"id": own}):
+        astray = carol.note("elsewhere")
+        host(carol, astray, {**id, "type": "Collection", "first": away})
+        await alice.node.reading.open_thread(str(astray["id"]))
+    assert mallory.place.asked["/pages"] == 0
+
+
 @pytest.mark.parametrize("followed", [False, True])
 async def test_what_a_server_shows_by_mistake_is_kept_for_followers_alone(
     alice: Home, carol: Stranger, followed: bool
