@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver
 
 from keys.passphrase import Passphrase
-from node import __version__, keyring
+from node import __version__, keyring, peers
 from node import web as pages_for_people
 from node.door import Door
 from node.errands import Errands
@@ -357,6 +357,7 @@ _UNSEEN = ("note", "home", "later", "errand", "notification")
 def site(node: Node) -> web.Application:
     """The routes of a node, for servers and for people; what they keep is dropped when something changes."""
     app = web.Application(client_max_size=BODY_LIMIT)
+    app[peers.TRUSTED] = node.settings.trusted_proxies
     pages = pages_for_people.mount(
         app,
         store=node.store,
@@ -432,7 +433,7 @@ async def serving(node: Node, door: Door | None = None) -> AsyncIterator[Workers
     """
     settings = node.settings
     app = site(node)
-    door = Door() if door is None else door
+    door = Door(trusted=settings.trusted_proxies) if door is None else door
     app.middlewares.insert(0, door.middleware)
     runner = web.AppRunner(app, access_log=None, logger=http_log(), keepalive_timeout=30.0, shutdown_timeout=5.0)
     await runner.setup()

@@ -50,7 +50,8 @@ class Finding:
 
 async def look(settings: Settings, passphrase: Passphrase, clock: Clock) -> list[Finding]:
     """Everything that can be looked at; what fails does not keep the rest from being looked at."""
-    found = [*_directory(settings), *_disk(settings), *_files(), *_listening(settings), *_networks(settings)]
+    found = [*_directory(settings), *_disk(settings), *_files(), *_listening(settings), *_proxy(settings)]
+    found += _networks(settings)
     if not founding.exists(settings) and settings.database_url is None:
         error = app.no_node(settings.data)
         return [*found, Finding(Level.FAIL, "node", error.message, error.hint)]
@@ -130,6 +131,18 @@ def _listening(settings: Settings) -> list[Finding]:
     if urlsplit(base).scheme == "http":
         return [Finding(Level.WARN, "listen", f"{base} is plain http", "other servers ask for https")]
     return [Finding(Level.OK, "listen", f"{settings.listen}, known to others as {base}")]
+
+
+def _proxy(settings: Settings) -> list[Finding]:
+    """Whoever is known under another address than the one listened on has a proxy in front."""
+    if settings.trusted_proxies:
+        named = ", ".join(map(str, settings.trusted_proxies))
+        return [Finding(Level.OK, "proxy", f"{named} may say in X-Forwarded-For whom it speaks for")]
+    if founding.default_listen(settings.base_url) is not None:
+        return []
+    said = "none is trusted: all who come through it share one address, and its limits"
+    hint = f'if it sets X-Forwarded-For: trusted_proxies = ["127.0.0.1", "::1"] in {FILE}'
+    return [Finding(Level.WARN, "proxy", said, hint)]
 
 
 def _networks(settings: Settings) -> list[Finding]:

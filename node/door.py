@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import resource
 import socket
 from collections import Counter, OrderedDict
@@ -13,7 +12,9 @@ from typing import cast
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from node import peers
 from node.observe import count
+from node.settings import Network
 
 HEAD_TIMEOUT = 10.0
 """Seconds for the head of a request, from when the connection is made, or from its first byte on one in use."""
@@ -26,7 +27,8 @@ MOST = 4096
 
 EACH = 256
 """Connections of one public address (of IPv6: one network of 64 bits) at one time. A proxy of ours has a
-private address, and speaks for many."""
+private address, or is trusted by the settings, and speaks for many: of each that a trusted one names, so many
+requests at one time."""
 
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nConnection: close\r\n"
@@ -39,6 +41,7 @@ class Door:
     """Knows who stands in it: who waits with nothing asked, who is being answered.
 
     `counted` says, of a peer, as which address it is counted; None for those of whom any number may come.
+    `trusted` are proxies: any number of connections may come from them, and whom they name is counted by request.
     """
 
     def __init__(
@@ -48,8 +51,10 @@ class Door:
         each: int = EACH,
         head_timeout: float = HEAD_TIMEOUT,
         counted: Callable[[object], str | None] | None = None,
+        trusted: tuple[Network, ...] = (),
     ) -> None:
-        self.counted = counted or public_address
+        self._counted = counted or public_address
+        self._trusted = trusted
         self._most = most if most is not None else _files_for_connections()
         self._each = each
         self.head_timeout = head_timeout
@@ -73,13 +78,47 @@ class Door:
             self._waiting.pop(visit, None)
             visit.head_came()
             try:
-                return await handler(request)
+                if not visit.speaks_for_others:
+                    return await handler(request)
+                return await self._for_another(request, handler)
             finally:
                 visit.answered()
                 if request.protocol in self._by_protocol:
                     self._waiting[visit] = None
 
         return note
+
+    async def _for_another(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """What a proxy passes on: a place is taken by the one it speaks for, while the answer is made."""
+        named = peers.caller(request.remote, request.headers.getall(peers.FORWARDED, ()), self._trusted)
+        address = self.counted((named,))
+        if address is None:
+            return await handler(request)
+        if self._open[address] >= self._each:
+            count("connections.too_many_of_one")
+            said = {"error": "too many requests at one time", "code": "crowded"}
+            return web.json_response(said, status=503, headers={"Retry-After": "60"})
+        self._take(address)
+        try:
+            return await handler(request)
+        finally:
+            self._give_back(address)
+
+    def speaks_for_others(self, peer: object) -> bool:
+        """Whether it is a proxy that is trusted."""
+        return bool(self._trusted) and peers.is_trusted(_host(peer), self._trusted)
+
+    def counted(self, peer: object) -> str | None:
+        """The address that a connection is counted under; None for one that is not."""
+        return None if self.speaks_for_others(peer) else self._counted(peer)
+
+    def _take(self, address: str) -> None:
+        self._open[address] += 1
+
+    def _give_back(self, address: str) -> None:
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]
 
     async def listen(self, runner: web.AppRunner, host: str, port: int) -> asyncio.AbstractServer:
         """Let people in, until what is returned is closed; the caller sets the runner up, and cleans it up afterwards.
@@ -104,7 +143,7 @@ class Door:
             count("connections.made_room")
             idle.end()
         if visit.address is not None:
-            self._open[visit.address] += 1
+            self._take(visit.address)
         self._by_protocol[visit.protocol] = visit
         self._waiting[visit] = None
         return True
@@ -115,9 +154,7 @@ class Door:
             return False
         self._waiting.pop(visit, None)
         if visit.address is not None:
-            self._open[visit.address] -= 1
-            if not self._open[visit.address]:
-                del self._open[visit.address]
+            self._give_back(visit.address)
         return True
 
 
@@ -127,6 +164,7 @@ class Visit(asyncio.Protocol):
     def __init__(self, door: Door, protocol: web.RequestHandler, loop: asyncio.AbstractEventLoop) -> None:
         self.protocol = protocol
         self.address: str | None = None
+        self.speaks_for_others = False
         self._door = door
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -138,7 +176,9 @@ class Visit(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's are not of that class
         self._transport = transport
-        self.address = self._door.counted(transport.get_extra_info("peername"))
+        peer = transport.get_extra_info("peername")
+        self.speaks_for_others = self._door.speaks_for_others(peer)
+        self.address = self._door.counted(peer)
         _give_up_on_stalled(transport.get_extra_info("socket"))
         if not self._door.enter(self):
             transport.write(_FULL)
@@ -185,18 +225,13 @@ class Visit(asyncio.Protocol):
 
 def public_address(peer: object) -> str | None:
     """The address that is counted as one; None for those that are not: private ones, and sockets without any."""
-    if not isinstance(peer, tuple) or not peer:
-        return None
-    try:
-        address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif address.is_global:
-            return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address) if address.is_global else None
+    address = _host(peer)
+    return None if peers.is_crowd(address) else peers.network(address)
+
+
+def _host(peer: object) -> str | None:
+    """The address in a socket's name for its peer."""
+    return str(peer[0]) if isinstance(peer, tuple) and peer else None
 
 
 def _give_up_on_stalled(sock: object) -> None:

@@ -90,6 +90,13 @@ def _networks(value: object) -> tuple[Network, ...]:
     return tuple(found)
 
 
+def _proxies(value: object) -> tuple[Network, ...]:
+    found = _networks(value)
+    if any(network.prefixlen == 0 for network in found):
+        raise ValueError("names everybody, who then could give any address for theirs")
+    return found
+
+
 def _base_url(value: object) -> str:
     try:
         parts = urlsplit(_text(value))
@@ -159,6 +166,14 @@ class Settings:
         default=(),
         metadata=_setting(
             _networks, "non-public networks the node may dial, also by plain http (CIDRs)", "127.0.0.0/8,::1/128"
+        ),
+    )
+    trusted_proxies: tuple[Network, ...] = field(
+        default=(),
+        metadata=_setting(
+            _proxies,
+            "proxies of yours that say in X-Forwarded-For whom they speak for: addresses, or networks (CIDRs)",
+            "127.0.0.1,::1",
         ),
     )
     sign_private_posts: bool = field(

@@ -14,6 +14,7 @@ from node.federation.inbox import Inbox
 from node.federation.own import incoming_of
 from node.model import Clock, host_of
 from node.observe import count
+from node.peers import address_of
 from node.storage import refusals
 from node.storage.refusals import Refusal
 from node.storage.store import Store
@@ -60,7 +61,7 @@ class Reception:
     def _note(self, request: web.Request, refused: Refused) -> None:
         """One log event and one counter per refusal. For the owner they are summed up by host and code, so that
         a flood of them costs neither disk nor reading."""
-        host = _claimed_host(request) or str(request.remote)
+        host = _claimed_host(request) or str(address_of(request))
         count(f"refused.{refused.code}")
         log.info("refused", extra={"code": refused.code, "host": host, "why": refused.message[:300]})
         key = (host, refused.code)

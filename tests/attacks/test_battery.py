@@ -26,6 +26,7 @@ ANNOUNCE = "federation/test_announce"
 ASTRAY = "attacks/test_led_astray"
 PRIVACY = "attacks/test_privacy"
 DOOR = "attacks/test_door"
+FORWARDED = "attacks/test_forwarded"
 SIGN_IN = "attacks/test_sign_in"
 API = "attacks/test_client_api"
 PAGES = "attacks/test_pages"
@@ -212,7 +213,10 @@ BATTERY: dict[str, list[tuple[str, str]]] = {
         (SIGN_IN, "a_form_without_its_token_does_nothing"),
     ],
     "open redirects": [(SIGN_IN, "after_the_login_one_is_still_here")],
-    "Host and X-Forwarded": [(API, "the_host_header_names_nobody")],
+    "Host and X-Forwarded": [
+        (API, "the_host_header_names_nobody"),
+        (FORWARDED, "a_proxy_is_believed_on_the_address_alone"),
+    ],
     "private answers in caches": [(PAGES, "what_is_the_owners_is_kept_by_nobody")],
     "line ends in headers": [(API, "an_address_is_no_header")],
     "odd requests to the API": [

@@ -87,6 +87,21 @@ def test_doctor_knows_about_apps_and_files(tmp_path: Path) -> None:
     assert _levels(place)["account"] == "warn"
 
 
+def test_doctor_asks_about_the_proxy(eve: Place, tmp_path: Path) -> None:
+    """Who has an https address has something in front, and is told that strangers are not told apart yet."""
+    data = tmp_path / "grace"
+    assert cuicui("init", "--data", data, "--base-url", "https://grace.example", "--handle", "grace").status == 0
+
+    def said(**environ: str) -> dict[str, str]:
+        found = cuicui("doctor", "--data", data, "--json", **environ).json
+        return next(item for item in found if item["about"] == "proxy")
+
+    assert (said()["level"], "trusted_proxies" in said()["hint"]) == ("warn", True)
+    named = said(CUICUI_TRUSTED_PROXIES="127.0.0.1, ::1")
+    assert (named["level"], "127.0.0.1/32, ::1/128" in named["said"]) == ("ok", True)
+    assert "proxy" not in _levels(eve)
+
+
 def test_a_backup_can_be_checked_and_names_what_is_in_it(eve: Place, tmp_path: Path) -> None:
     """In words, without a node."""
     said = eve("backup", tmp_path / "eve.backup")

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from node.errors import CuicuiError
 from node.model import Tell
+from node.peers import address_of, network
 from node.storage import tokens
 from node.storage.tokens import Token
 from node.web.mastodon import conversations, forms, gather, notifications
@@ -26,7 +27,6 @@ from node.web.mastodon.reply import reply
 from node.web.mastodon.rooms import Rooms
 from node.web.mastodon.route import ANY_TOKEN, ANYONE, Route, Table, allows
 from node.web.middleware import failure_of
-from node.web.peers import network
 from node.web.streaming import Streams
 
 CORS = {
@@ -200,7 +200,7 @@ class Api:
 
     def _count(self, request: web.Request, token: Token | None) -> dict[str, str]:
         """The X-RateLimit headers. Raises TooMany."""
-        who = token.hash if token is not None else network(request.remote)
+        who = token.hash if token is not None else network(address_of(request))
         allowed = ALLOWED[token is not None]
         now = int(time.time())
         span = now // SPAN

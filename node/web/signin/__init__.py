@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from node.peers import address_of
 from node.storage import oauth, profile, sessions, tokens
 from node.storage.oauth import Grant
 from node.storage.tokens import hashed
@@ -95,7 +96,7 @@ class SignIn:
             form.get("token"), request.cookies.get(self._cookies.before)
         ):
             return await self._login_page(request, to, problem="The form was too old. Please try again.", status=403)
-        address, now = request.remote or "", self._now()
+        address, now = address_of(request) or "", self._now()
         if (pause := self._attempts.begin(address, now)) is not None:
             return await self._too_often(request, to, pause)
         if not await self._is_right(form.get("password", "")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from node.web.peers import is_crowd, network
+from node.peers import is_crowd, network
 
 FREE = 5
 """Wrong guesses of one address before it has to wait."""
