@@ -217,10 +217,14 @@ class Aside:
     quoted: Json | None
 
 
-def aside(post: Post, beside: Beside, filtered: tuple[Json, ...] = (), *, quotes: bool = True) -> Aside:
-    """What one post of an answer needs of what was gathered for all."""
+def quoted_by(post: Post, beside: Beside) -> Post | None:
+    """The post that goes into this one, by its author's leave."""
+    return beside.quoted.get(post.note.iri) if post.quote_state is QuoteState.ACCEPTED else None
+
+
+def aside(post: Post, beside: Beside, filtered: tuple[Json, ...] = (), *, quoted: Json | None = None) -> Aside:
+    """What one post of an answer needs of what was gathered for all. `quoted`: the Status that it quotes."""
     note = post.note
-    quoted = beside.quoted.get(note.iri) if quotes and post.quote_state is QuoteState.ACCEPTED else None
     return Aside(
         account=account(post.author, beside),
         counts=beside.counts.get(note.iri, Counts()),
@@ -239,9 +243,7 @@ def aside(post: Post, beside: Beside, filtered: tuple[Json, ...] = (), *, quotes
         pinned=note.iri in beside.pinned,
         muted=bool(beside.muted) and any(root in beside.muted for root in roots_of(post)),
         filtered=filtered,
-        quoted=None
-        if quoted is None
-        else status(quoted, aside(quoted, beside, quotes=False), beside.ids, is_owner=False),
+        quoted=quoted,
     )
 
 

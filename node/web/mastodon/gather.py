@@ -157,10 +157,19 @@ async def statuses(tx: Tx, rooms: Rooms, posts: Sequence[Post], *, is_owner: boo
 
 
 def _near(post: Post, around: Beside, *, is_owner: bool) -> Aside:
+    """A quoted post comes whole, as if it stood alone: what was voted in its poll, what is wrong with its author."""
+    inner, quoted = entities.quoted_by(post, around), None
+    if inner is not None:
+        near = entities.aside(inner, around, _filtered(inner, around, is_owner=is_owner))
+        quoted = entities.status(inner, near, around.ids, is_owner=is_owner)
+    return entities.aside(post, around, _filtered(post, around, is_owner=is_owner), quoted=quoted)
+
+
+def _filtered(post: Post, around: Beside, *, is_owner: bool) -> tuple[Json, ...]:
     filtered = parts.warnings(post) if is_owner and around.synthetic else []
     if not post.own:
         filtered += filtering.results(around.filters, post)
-    return entities.aside(post, around, tuple(filtered))
+    return tuple(filtered)
 
 
 def alone(post: Post) -> Post:

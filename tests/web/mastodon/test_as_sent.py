@@ -1,0 +1,87 @@
+"""Requests as real apps write them: nulls for what is not meant, a warning without a text, a boost for a few."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.client import Client
+from tests.support.following import arrives, befriend
+from tests.support.homes import Home, eventually
+from tests.web.mastodon import shapes
+from tests.web.mastodon.test_statuses import posted
+
+NOTHING = dict.fromkeys(
+    [
+        *("in_reply_to_id", "media_ids", "poll", "sensitive", "spoiler_text", "visibility", "language"),
+        *("scheduled_at", "quoted_status_id", "quote_approval_policy"),
+    ]
+)
+
+
+async def test_null_stands_for_what_is_not_there(app: Client) -> None:
+    """Apps with a JSON writer of their own send every field they know, null where the user chose nothing."""
+    made = await posted(app, "hello", **NOTHING)
+    shapes.check(shapes.STATUS, made)
+    changed = dict.fromkeys(("spoiler_text", "sensitive", "language", "media_ids", "media_attributes", "poll"))
+    path = f"/api/v1/statuses/{made['id']}"
+    answer = await app.request("PUT", path, json={"status": "well", **changed})
+    assert (answer.status, answer.json["content"]) == (200, "<p>well</p>")
+    poll = {"options": ["a", "b"], "expires_in": 3600, "multiple": None, "hide_totals": None}
+    assert (await posted(app, "?", poll=poll))["poll"]["multiple"] is False  # type: ignore[index]
+    named = {"display_name": None, "note": None, "locked": None, "source": None, "fields_attributes": None}
+    assert (await app.request("PATCH", "/api/v1/accounts/update_credentials", json=named)).status == 200
+    assert (await app.post("/api/v1/lists", {"title": "x", "replies_policy": None, "exclusive": None})).status == 200
+    assert (await app.post("/api/v1/statuses", {"status": None})).json["error"].endswith("Text can't be blank")
+
+
+async def test_a_warning_alone_is_the_text(app: Client) -> None:
+    """As Mastodon has it: there is nothing behind it to warn of."""
+    made = await posted(app, "", spoiler_text="only this")
+    assert (made["content"], made["spoiler_text"], made["sensitive"]) == ("<p>only this</p>", "", False)
+
+
+@pytest.mark.parametrize(
+    ("visibility", "status"), [(None, 200), ("public", 200), ("unlisted", 200), ("private", 422), ("direct", 422)]
+)
+async def test_a_boost_for_few_is_not_made_one_for_all(app: Client, visibility: Any, status: int) -> None:
+    """security.md §9: boosts go to everybody here; whoever wants another audience is told so."""
+    made = await posted(app)
+    assert (await app.post(f"/api/v1/statuses/{made['id']}/reblog", {"visibility": visibility})).status == status
+    assert (await app.get(f"/api/v1/statuses/{made['id']}")).json["reblogged"] is (status == 200)
+
+
+async def test_a_quoted_post_comes_whole(alice: Home, bob: Home, app: Client, anybody: Client) -> None:
+    """client-api.md §6, of the post inside too: Mastodon's Android app throws a page away for a poll without
+    `own_votes`, and what the owner filters stays filtered when somebody quotes it.
+    """
+    await befriend(alice, bob)
+    other = await Client.of(bob)
+    asked = await posted(other, "tea or coffee?", poll={"options": ["tea", "coffee"], "expires_in": 3600})
+    await posted(other, "look", quoted_status_id=asked["id"])
+    shown = await arrives(alice, "look")
+    await app.post("/api/v2/filters", {"title": "t", "context": ["home"], "keywords_attributes": [{"keyword": "tea"}]})
+
+    async def allowed() -> Any:  # whether it may be quoted is looked up once it is here
+        found = (await app.get(f"/api/v1/statuses/{shown.id}")).json
+        return found if "quote" in found else None
+
+    outer = await eventually(allowed)
+    inner = outer["quote"]["quoted_status"]
+    shapes.check(shapes.STATUS, inner)
+    assert (inner["poll"]["voted"], inner["poll"]["own_votes"]) == (False, [])
+    assert [found["keyword_matches"] for found in inner["filtered"]] == [["tea"]]
+    assert outer["filtered"] == []
+    voted = await app.post(f"/api/v1/polls/{inner['poll']['id']}/votes", {"choices": [1]})
+    assert voted.json["own_votes"] == [1]
+    assert (await app.post(f"/api/v1/statuses/{inner['id']}/favourite")).json["favourited"]
+    again = (await app.get("/api/v1/timelines/home")).json[0]["quote"]["quoted_status"]
+    assert (again["poll"]["own_votes"], again["favourited"]) == ([1], True)
+    open_ = (await Client(bob, None).get(f"/api/v1/accounts/{await _own(other)}/statuses")).json[0]
+    assert "favourited" not in open_["quote"]["quoted_status"]
+
+
+async def _own(app: Client) -> str:
+    found: str = (await app.get("/api/v1/accounts/verify_credentials")).json["id"]
+    return found
