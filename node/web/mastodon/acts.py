@@ -44,7 +44,9 @@ async def _unlike(call: Call, post: Post) -> None:
 
 
 async def reblog(call: Call) -> web.Response:
-    """Answers with the Status that the boost is, around the post."""
+    """Answers with the Status that the boost is, around the post. `visibility`: boosts are for everybody here."""
+    if call.text("visibility") not in ("", "public", "unlisted"):
+        raise Invalid("Validation failed: Visibility: boosts are for everybody here", hint="bookmark it, or quote it")
     rooms, post = call.rooms, gather.alone(await found(call))
     try:
         await rooms.interactions.boost(post.note.iri)

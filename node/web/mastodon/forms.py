@@ -242,7 +242,9 @@ async def _spooled(part: BodyPartReader, space: int) -> Upload:
 
 
 class Form(BaseModel):
-    """What a route takes. Unknown fields are ignored; an empty string stands for nothing where text is not meant."""
+    """What a route takes. Unknown fields are ignored; null stands for nothing, and so does an empty string where
+    text is not meant.
+    """
 
     model_config = ConfigDict(extra="ignore", arbitrary_types_allowed=True, coerce_numbers_to_str=True)
 
@@ -252,7 +254,9 @@ class Form(BaseModel):
         if not isinstance(value, dict):
             return value
         texts = {name for name, field in cls.model_fields.items() if "str" in str(field.annotation)}
-        return {name: item for name, item in value.items() if not (item == "" and name not in texts)}
+        return {
+            name: item for name, item in value.items() if item is not None and not (item == "" and name not in texts)
+        }
 
 
 F = TypeVar("F", bound=Form)

@@ -120,8 +120,11 @@ async def _draft(call: Call) -> tuple[Draft, NewStatus]:
         raise Invalid("Validation failed: Visibility is not included in the list")
     if form.quote_approval_policy and form.quote_approval_policy not in _QUOTES:
         raise Invalid("Validation failed: Quote approval policy is not included in the list")
-    if not form.status.strip() and not form.media_ids:
-        raise Invalid("Validation failed: Text can't be blank")
+    words, warning = form.status, form.spoiler_text
+    if not words.strip() and not form.media_ids:
+        words, warning = warning, ""  # a warning with nothing behind it is what is said, as in Mastodon
+        if not words.strip():
+            raise Invalid("Validation failed: Text can't be blank")
     preferences = (await rooms.profile()).preferences
     parent = await _named(call, form.in_reply_to_id, "you are trying to reply to")
     # An answer to what few may read is not for everybody unless its author says so.
@@ -133,10 +136,10 @@ async def _draft(call: Call) -> tuple[Draft, NewStatus]:
         lasts = timedelta(seconds=max(0, min(form.poll.expires_in, 10**9)))
         poll = PollDraft(tuple(form.poll.options), form.poll.multiple, lasts)
     draft = Draft(
-        form.status,
+        words,
         visibility=_OURS[form.visibility] if form.visibility else default,
         in_reply_to=parent.note.iri if parent is not None else None,
-        warning=form.spoiler_text,
+        warning=warning,
         language=_language(form.language),
         poll=poll,
         quote=quoted.note.iri if quoted is not None else None,
