@@ -18,6 +18,7 @@ from node.observe import count
 from node.storage import chores
 from node.storage.chores import Chore
 from node.storage.store import Store
+from node.waiting import told
 
 log = logging.getLogger("cuicui.errands")
 
@@ -61,10 +62,7 @@ class Errands:
             async with self._store.read() as tx:
                 due = await chores.next_at(tx, errands=True)
             pause = NAP if due is None else min(max((due - self._clock()).total_seconds(), 0.05), NAP)
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                pass
+            await told(self._wake, pause)
 
     async def do_what_is_due(self) -> int:
         """How many were done, or tried."""

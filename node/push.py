@@ -23,6 +23,7 @@ from node.storage import actors, notifications
 from node.storage import push as stored
 from node.storage.push import TTL, Job
 from node.storage.store import Store
+from node.waiting import told
 
 log = logging.getLogger("cuicui.push")
 
@@ -66,10 +67,7 @@ class Pusher:
             if due is not None and due <= now and await self._send_some():
                 continue
             pause = None if due is None else max(1.0, min(60.0, (due - now).total_seconds()))
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                pass
+            await told(self._wake, pause)
 
     async def _send_some(self) -> bool:
         async with self._store.write() as tx:

@@ -18,6 +18,7 @@ from node.model import Tell
 from node.push import Pusher
 from node.storage import arrivals
 from node.storage.store import Store
+from node.waiting import ended, told
 
 log = logging.getLogger("cuicui.workers")
 
@@ -78,9 +79,8 @@ class Workers:
     async def stop(self) -> None:
         """Deliveries under way are finished; the rest is given back to the queue."""
         await self._delivery.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for task in await ended(self._tasks):
+            log.error("worker does not end", extra={"worker": task.get_name()})
         if self._backfill is not None:
             await self._backfill.heartbeat()
         if self._reception is not None:
@@ -91,10 +91,7 @@ class Workers:
             self._later.clear()
             while await self._inbox.retry() == arrivals.AT_ONCE:
                 pass
-            try:
-                await asyncio.wait_for(self._later.wait(), KEEP_EVERY)
-            except TimeoutError:
-                pass
+            await told(self._later, KEEP_EVERY)
 
     async def _watch(self) -> None:
         """Notice what other processes wrote: new rows to deliver, a changed profile, a trusted key."""

@@ -73,7 +73,7 @@ def ring(module: str) -> str:
 
 PLAIN = {
     *("errors", "model", "ids", "text", "settings", "events", "observe", "negotiation", "answers", "keyring"),
-    *("passwords", "lazily", "blocking", "confusables", "lookalike", "notify", "webpush", "peers"),
+    *("passwords", "lazily", "blocking", "confusables", "lookalike", "notify", "webpush", "peers", "waiting"),
 }
 """What everything else stands on. The other files at the top of `node` are wiring and the shell: they may
 import everything, and nothing below imports them."""

@@ -34,6 +34,7 @@ from node.storage.cursors import Cursor
 from node.storage.dialect import ms, when
 from node.storage.relations import State
 from node.storage.store import Store
+from node.waiting import ended
 
 log = logging.getLogger("cuicui.backfill")
 
@@ -129,9 +130,7 @@ class Backfill:
                 await self._begin_what_is_due()
                 await self._wait()
         finally:
-            for task in self._busy.values():
-                task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            await ended(self._busy.values())
             self._busy.clear()
             self._hosts.clear()
 
@@ -142,12 +141,14 @@ class Backfill:
         pause = NAP if due is None else min(max((due - self._clock()).total_seconds(), 0.05), NAP)
         waking = asyncio.ensure_future(self._wake.wait())
         # With work under way, what is due has been taken up as far as there was room: its end is what to wait for.
-        await asyncio.wait(
-            {waking, *self._busy.values()},
-            timeout=NAP if self._busy else pause,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        waking.cancel()
+        try:
+            await asyncio.wait(
+                {waking, *self._busy.values()},
+                timeout=NAP if self._busy else pause,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            waking.cancel()
 
     async def _begin_what_is_due(self) -> None:
         async with self._store.read() as tx:

@@ -26,6 +26,7 @@ from node.storage.dialect import Tx
 from node.storage.hosts import Host
 from node.storage.queue import Job, Retry
 from node.storage.store import Store
+from node.waiting import told
 
 log = logging.getLogger("cuicui.delivery")
 
@@ -179,9 +180,7 @@ class Delivery:
             async with self._store.read() as tx:
                 due = await queue.next_due(tx, self._clock())
             pause = 60.0 if due is None else min(60.0, max(0.05, (due - self._clock()).total_seconds()))
-        try:
-            await asyncio.wait_for(self._wake.wait(), pause)
-        except TimeoutError:
+        if not await told(self._wake, pause):
             self._look = True
 
     def _room(self) -> int:

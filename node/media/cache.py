@@ -30,6 +30,7 @@ from node.storage import lookalikes
 from node.storage import remote_media as stored
 from node.storage.remote_media import RemoteFile
 from node.storage.store import Store
+from node.waiting import ended
 
 log = logging.getLogger("cuicui.media")
 
@@ -350,10 +351,7 @@ class RemoteMedia:
 
     async def close(self) -> None:
         """Fetches under way are given up; nothing half-written stays."""
-        tasks = [task for task in (self._writing, *self._fetching.values()) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(task for task in (self._writing, *self._fetching.values()) if task is not None)
 
 
 def _picture(name: str | None) -> str | None:
