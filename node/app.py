@@ -51,7 +51,6 @@ from node.media.keeper import MediaKeeper
 from node.media.library import Limits, MediaLibrary
 from node.model import Clock, Post, Profile, QuotePolicy, Tell, utcnow
 from node.moderate import Moderation
-from node.observe import http_log
 from node.owner import Owner
 from node.polls import Polls
 from node.push import Pusher
@@ -435,7 +434,7 @@ async def serving(node: Node, door: Door | None = None) -> AsyncIterator[Workers
     app = site(node)
     door = Door(trusted=settings.trusted_proxies) if door is None else door
     app.middlewares.insert(0, door.middleware)
-    runner = web.AppRunner(app, access_log=None, logger=http_log(), keepalive_timeout=30.0, shutdown_timeout=5.0)
+    runner = web.AppRunner(app, shutdown_timeout=5.0)
     await runner.setup()
     workers = Workers(
         node.store,

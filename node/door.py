@@ -7,14 +7,15 @@ import resource
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from node import peers
-from node.observe import count
+from node.observe import count, http_log
 from node.settings import Network
+from node.web.middleware import HEADERS
 
 HEAD_TIMEOUT = 10.0
 """Seconds for the head of a request, from when the connection is made, or from its first byte on one in use."""
@@ -30,11 +31,20 @@ EACH = 256
 private address, or is trusted by the settings, and speaks for many: of each that a trusted one names, so many
 requests at one time."""
 
+KEPT = 30.0
+"""Seconds until a connection that is not used is closed."""
+
+KEPT_BEHIND_PROXY = 3600.0
+"""The same for a node that has a proxy in front: longer than any proxy keeps one, so that none meets a closing one
+with a delivery. What stands idle makes room for newcomers all the same."""
+
+_ALWAYS = {**HEADERS, "Server": "cuicui", "Cache-Control": "no-store"}
 _FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nConnection: close\r\n"
-    b"Content-Type: application/json\r\nContent-Length: 53\r\n\r\n"
-    b'{"error": "too many connections", "code": "crowded"}\n'
-)
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nConnection: close\r\n"
+    + "".join(f"{name}: {value}\r\n" for name, value in _ALWAYS.items())
+    + "Content-Type: application/json\r\nContent-Length: 53\r\n\r\n"
+    + '{"error": "too many connections", "code": "crowded"}\n'
+).encode()
 
 
 class Door:
@@ -128,7 +138,14 @@ class Door:
         serve = runner.server
         assert serve is not None, "the runner is not set up"
         loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: Visit(self, serve(), loop), host, port, backlog=1024)
+        how: dict[str, Any] = {
+            "access_log": None,
+            "logger": http_log(),
+            "keepalive_timeout": KEPT_BEHIND_PROXY if self._trusted else KEPT,
+        }
+        return await loop.create_server(
+            lambda: Visit(self, Conversation(serve, loop=loop, **how), loop), host, port, backlog=1024
+        )
 
     def enter(self, visit: Visit) -> bool:
         """Whether there is room; for a newcomer, the one who has waited longest with nothing asked makes some."""
@@ -156,6 +173,28 @@ class Door:
         if visit.address is not None:
             self._give_back(visit.address)
         return True
+
+
+class Conversation(web.RequestHandler):
+    """aiohttp's side of a connection; what goes wrong below our application is answered as above it."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What cannot be read as HTTP is said back to nobody, since anybody may have written it."""
+        status = super().handle_error(request, status, exc, message).status
+        code, said = (
+            ("bad_request", "this is no request") if status < 500 else ("internal", "something went wrong here")
+        )
+        answer = web.json_response({"error": said, "code": code}, status=status, headers=_ALWAYS)
+        answer.force_close()
+        return answer
 
 
 class Visit(asyncio.Protocol):

@@ -217,3 +217,52 @@ def test_a_door_forgets_who_left() -> None:
     assert door.leave(visit)  # type: ignore[arg-type]
     assert not door.leave(visit)  # type: ignore[arg-type]
     assert (len(door), len(door._open), len(door._waiting)) == (0, 0, 0)
+
+
+NO_REQUESTS = (
+    b"hush hush\r\n\r\n",
+    b"GET /hush\x01 HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: hush\x00\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"hush" * 5000 + b"\r\n\r\n",
+    b"POST /inbox HTTP/1.1\r\nHost: x\r\nContent-Length: hush\r\n\r\n",
+    b"POST /inbox HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03hush",  # TLS, to a port that speaks none
+)
+
+
+@pytest.mark.parametrize("sent", NO_REQUESTS)
+async def test_what_is_no_request_is_answered_like_one(narrow: Home, sent: bytes) -> None:
+    """The policy of every answer, no word of what was sent, and no name of the library that could not read it."""
+    reader, writer = await _connect(narrow)
+    writer.write(sent)
+    head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.0 400 ")  # after which the connection ends
+    assert json.loads(body) == {"error": "this is no request", "code": "bad_request"}
+    _carries_the_policy(head)
+    assert b"hush" not in head and b"iohttp" not in head  # noqa: PT018
+
+
+def _carries_the_policy(head: bytes) -> None:
+    fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+    assert fields["Server"] == "cuicui"
+    assert fields["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in fields["Content-Security-Policy"]
+    assert fields["Cache-Control"] == "no-store"
+
+
+async def test_who_finds_no_room_is_told_under_the_same_policy(narrow: Home) -> None:
+    """Also the answer that is given before anything was read."""
+    await narrow.stop()
+    narrow.door = Door(most=6, each=1, counted=lambda _peer: "192.0.2.1")
+    await narrow.start()
+    _, held = await _connect(narrow)
+    await asyncio.sleep(0.1)
+    reader, writer = await _connect(narrow)
+    head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
+    writer.close()
+    held.close()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert json.loads(body)["code"] == "crowded"
+    assert f"Content-Length: {len(body)}".encode() in head
+    _carries_the_policy(head)
