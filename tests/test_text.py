@@ -307,11 +307,11 @@ MEGABYTE = 1_000_000
 )  # fmt: skip
 def test_a_megabyte_of_anything_takes_bounded_time(piece: str):
     """No backtracking regex on remote text; linear tokenizer; time budget."""
-    for written in ((piece * MEGABYTE)[:MEGABYTE], ((piece + " ") * MEGABYTE)[:MEGABYTE], "@" + piece * 300_000):
-        start = time.perf_counter()
+    for written in ((piece * MEGABYTE)[:MEGABYTE], ((piece + " ") * MEGABYTE)[:MEGABYTE], ("@" + piece * MEGABYTE)[:MEGABYTE]):
+        start = time.thread_time()
         text.count(written)
         text.find_mentions(written)
         text.sanitise(written)
         text.plain(written, 200)
         text.to_text(written)
-        assert time.perf_counter() - start < 6
+        assert time.thread_time() - start < 6
