@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from sqlalchemy import Table, delete, func, select, update
 
-from node.model import Iri, host_of, origin_of
+from node.model import Iri, Window, host_of, origin_of
 from node.notify import Kind
 from node.storage.dialect import Tx, ms, upsert, when
 from node.storage.schema import actors, followers, follows, list_members, notifications
@@ -128,6 +128,30 @@ async def _newest(tx: Tx, table: Table, before: Mark | None, limit: int) -> list
         query = query.where((table.c.since < since) | ((table.c.since == since) & (table.c.actor < actor)))
     rows = await tx.execute(query.order_by(table.c.since.desc(), table.c.actor.desc()).limit(limit))
     return [Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since)) for row in rows]
+
+
+async def page(tx: Tx, window: Window, *, of_followers: bool) -> list[tuple[int, Relation]]:
+    """Accepted relations as apps page through them, newest first, each with the number that pages go on from.
+
+    That is when it began, in milliseconds, and its place among those that began in the same one, as a batch
+    does: nobody is left out, and nobody shown twice, where a page ends among them.
+    """
+    table = followers if of_followers else follows
+    place = func.row_number().over(partition_by=table.c.since, order_by=table.c.actor)
+    number = (table.c.since * 1000 + place - 1).label("number")
+    all_ = select(table, number).where(table.c.state == State.ACCEPTED).subquery()
+    query = select(all_)
+    if window.before is not None:
+        query = query.where(all_.c.number < window.before)
+    if window.after is not None:
+        query = query.where(all_.c.number > window.after)
+    order = all_.c.number if window.nearest else all_.c.number.desc()
+    rows = (await tx.execute(query.order_by(order).limit(window.limit))).all()
+    found = [
+        (int(row.number), Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since)))
+        for row in rows
+    ]
+    return found[::-1] if window.nearest else found
 
 
 async def count(tx: Tx) -> tuple[int, int]:

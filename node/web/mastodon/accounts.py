@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from aiohttp import web
 
 from node.errors import NotFound
-from node.model import Iri
 from node.storage import actors, profiles, relations, relationships
 from node.storage.actors import KnownActor
 from node.web.mastodon import gather, people
-from node.web.mastodon.call import Call, number
+from node.web.mastodon.call import Call
 from node.web.mastodon.reply import links, reply
 from node.web.mastodon.route import Route
 
@@ -102,26 +100,15 @@ async def statuses(call: Call) -> web.Response:
 
 async def _circle(call: Call, *, of_followers: bool) -> web.Response:
     """The owner's followers or follows, the newest first; of others nothing is known here."""
-    rooms, limit, known = call.rooms, call.limit(40, 80), await _found(call)
+    rooms, window, known = call.rooms, call.window(40, 80), await _found(call)
     profile = await rooms.profile()
     if known.actor.iri != rooms.ids.actor or (profile.hides_collections and not call.is_owner):
         return reply([])
-    newest = relations.newest_followers if of_followers else relations.newest_follows
     async with rooms.store.read() as tx:
-        below = await _mark(call)
-        found = await newest(tx, before=below, limit=limit)
-        listed = await people.listed(tx, [relation.actor for relation in found])
+        found = await relations.page(tx, window, of_followers=of_followers)
+        listed = await people.listed(tx, [relation.actor for _, relation in found])
         shown = await gather.accounts(tx, rooms, [actor for _, actor in listed], is_owner=call.is_owner)
-    marks = [int(relation.since.timestamp() * 1000) for relation in found]
-    further = links(call, marks, limit) if len(marks) >= limit else {}
-    return reply(shown, headers={name: value.partition(", ")[0] for name, value in further.items()})  # downwards alone
-
-
-async def _mark(call: Call) -> relations.Mark | None:
-    """These pages go on by when the relation began, in milliseconds."""
-    written = call.text("max_id")
-    at = number(written) if written else None
-    return None if at is None or at > 10**14 else (datetime.fromtimestamp(at / 1000, UTC), Iri(""))
+    return reply(shown, headers=links(call, [number for number, _ in found], window.limit))
 
 
 async def followers(call: Call) -> web.Response:
