@@ -11,7 +11,7 @@ from tests.support.client import Answer, Client
 from tests.support.following import arrives, follows, said
 from tests.support.homes import Home
 from tests.support.stranger import PUBLIC, Stranger
-from tests.web.mastodon.shapes import FILTER_RESULT, TIME, check
+from tests.web.mastodon.shapes import COUNT, FILTER_RESULT, TIME, check
 from tests.web.mastodon.test_people import number_of
 from tests.web.mastodon.test_streaming import sse
 
@@ -136,9 +136,15 @@ async def test_an_exclusive_list_keeps_its_members_out_of_home(alice: Home, app:
 
 
 async def test_markers_are_the_same_in_all_apps(alice: Home, app: Client) -> None:
-    """client-api.md §2: `{}`; "when set: `last_read_id,version,updated_at`"."""
+    """client-api.md §2: `{}`; "when set: `last_read_id,version,updated_at`".
+
+    Elk reads that of notifications without looking whether there is one: before any was read it says so.
+    """
     asked = "/api/v1/markers?timeline[]=home&timeline[]=notifications"
-    assert (await app.get(asked)).json == {}
+    assert (await app.get("/api/v1/markers?timeline[]=home")).json == (await app.get("/api/v1/markers")).json == {}
+    fresh = (await app.get(asked)).json
+    assert (list(fresh), fresh["notifications"]["last_read_id"]) == (["notifications"], "0")
+    check({"notifications": {"updated_at": TIME, "version": COUNT}}, fresh)
     set_ = await app.request("POST", "/api/v1/markers", data={"home[last_read_id]": "103194548672408537"})
     assert (set_.json["home"]["last_read_id"], set_.json["home"]["version"]) == ("103194548672408537", 0)
     check({"home": {"updated_at": TIME}}, set_.json)
