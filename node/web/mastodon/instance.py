@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from node import __version__, polls
+from node import __version__, polls, text
 from node.interact import MOST_PINNED
 from node.media.child import MAX_PIXELS
 from node.media.sniff import FORMATS, HEIC
@@ -113,7 +113,7 @@ async def v1(call: Call) -> web.Response:
             "uri": ids.host,
             "title": profile.name or ids.handle,
             "short_description": profile.summary,
-            "description": profile.summary,
+            "description": text.render(profile.summary, mentions={}, tag_url=ids.tag).html,
             "email": "",
             "version": VERSION,
             "urls": {"streaming_api": ids.base.replace("http", "ws", 1)},

@@ -60,6 +60,16 @@ async def test_the_instance_has_every_field_apps_read(anybody: Client, path: str
     assert found["configuration"]["statuses"]["characters_reserved_per_url"] == 23
 
 
+async def test_what_the_owner_says_is_text_where_text_belongs_and_html_where_html_does(
+    app: Client, anybody: Client
+) -> None:
+    """As Mastodon has it: `short_description` is text, version 1's `description` is HTML."""
+    await app.request("PATCH", "/api/v1/accounts/update_credentials", json={"note": "Engines & numbers\n<b>"})
+    old, new = [(await anybody.get(f"/api/{version}/instance")).json for version in ("v1", "v2")]
+    assert old["short_description"] == new["description"] == "Engines & numbers\n<b>"
+    assert old["description"] == "<p>Engines &amp; numbers<br>&lt;b&gt;</p>"
+
+
 async def test_the_limits_are_those_that_hold(app: Client) -> None:
     """What the instance allows is taken, and one more is refused."""
     allowed = (await app.get("/api/v2/instance")).json["configuration"]
