@@ -23,6 +23,7 @@ from node.storage.tokens import hashed
 from node.web import words
 from node.web.mastodon.dispatch import Api
 from node.web.signin import ask as asking
+from node.web.signin.agents import spoken
 from node.web.signin.ask import Ask, Problem
 from node.web.signin.attempts import Attempts
 from node.web.signin.session import LIFETIME, Browser, Cookies, Sessions, is_from_here, same_secret
@@ -54,6 +55,8 @@ class Shown:
     used: words.Moment | None
     scopes: str = ""
     is_this: bool = False
+    whole: str = ""
+    """All that a browser says of itself."""
 
 
 class SignIn:
@@ -213,10 +216,11 @@ class SignIn:
             browsers=[
                 Shown(
                     session.hash[:16],
-                    session.agent or "a browser that does not say its name",
+                    spoken(session.agent),
                     words.moment(session.created_at, now),
                     words.moment(session.seen_at, now),
                     is_this=session.hash == browser.session.hash,
+                    whole=session.agent,
                 )
                 for session in open_
             ],
