@@ -99,12 +99,16 @@ class Undone:
     kinds: tuple[ReactionKind, ...]
     content: str = ""
 
-    def means(self, row: Any) -> bool:
-        if row.actor != self.actor or row.kind not in self.kinds:
-            return False
-        if self.activity is not None and row.activity in (self.activity, apart(self.activity, self.actor)):
-            return True
-        return self.object is not None and row.note == self.object and (not self.content or row.content == self.content)
+    def among(self, rows: Sequence[Any]) -> set[int]:
+        """The one that the id names; only where it names none (or none was given), what was done to the object."""
+        own = [row for row in rows if row.actor == self.actor and row.kind in self.kinds]
+        if self.activity is not None:
+            spelled = (self.activity, apart(self.activity, self.actor))
+            if named := {row.id for row in own if row.activity in spelled}:
+                return named
+        if self.object is None:
+            return set()
+        return {row.id for row in own if row.note == self.object and self.content in ("", row.content)}
 
 
 async def undo(tx: Tx, wanted: Sequence[Undone]) -> set[Undone]:
@@ -120,7 +124,7 @@ async def undo(tx: Tx, wanted: Sequence[Undone]) -> set[Undone]:
             )
         )
     )
-    found = {item: {row.id for row in rows if item.means(row)} for item in wanted}
+    found = {item: item.among(rows) for item in wanted}
     gone = set().union(*found.values())
     if gone:
         await tx.execute(delete(home).where(home.c.id.in_(gone)))

@@ -106,6 +106,26 @@ async def test_what_was_taken_back_may_be_done_again_under_the_same_id(
         assert await seen(alice, post.note.iri) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("whole", [True, False], ids=["embedded", "by id"])
+@pytest.mark.parametrize("which", range(3), ids=["the like", "the reaction", "the other reaction"])
+async def test_an_undo_takes_back_the_one_that_it_names(alice: Home, carol: Stranger, which: int, whole: bool) -> None:
+    """Pleroma and Fedify: an account may like a post and react to it besides; each has its own way back."""
+    post = await said(alice, "festive and likeable")
+    given = [
+        carol.activity("Like", post.note.iri),
+        carol.activity("EmojiReact", post.note.iri, content="🎉"),
+        carol.activity("Like", post.note.iri, content="🍵"),
+    ]
+    for one in given:
+        await carol.deliver(one, alice.base)
+    undone = {name: value for name, value in given[which].items() if name != "content"}
+    await carol.deliver(carol.activity("Undo", undone if whole else undone["id"]), alice.base)
+    left = {"🎉": 1, "🍵": 1}
+    left.pop({1: "🎉", 2: "🍵"}.get(which, ""), None)
+    assert await seen(alice, post.note.iri) == (1 if which else 0, 0, 0)
+    assert await emojis(alice, post.note.iri) == left
+
+
 async def test_an_undo_may_come_first(alice: Home, carol: Stranger) -> None:
     """Two deliveries may pass each other: what was undone before it came does not stand."""
     post = await said(alice, "out of order")
