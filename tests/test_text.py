@@ -211,6 +211,8 @@ def test_what_we_write_is_what_a_sanitiser_lets_through(written: str):
         ("a\x00b\x1b[31mc&#27;d\x9b", "ab[31mcd"),
         ("&lt;script&gt;", "&lt;script&gt;"),
         ("a \ud800 b", "a  b"),
+        ("a\nb\tc\r\x7f\x85\ufffe\uffff\U0001f426", "a\nb\tc\U0001f426"),
+        ("a&#x1b;&#155;&#x9b;&#127;&#0;&NewLine;&amp;#27;b", "a››\ufffd\n&amp;#27;b"),
     ],
 )  # fmt: skip
 def test_html_from_outside_passes_an_allow_list(attack: str, left: str):

@@ -8,7 +8,7 @@ from keys.canonical import JsonValue
 from node import text
 from node.errors import Malformed, Reason, Refused
 from node.federation.parse.actors import actor
-from node.federation.parse.notes import audience_in, emojis, note
+from node.federation.parse.notes import emojis, note
 from node.federation.parse.polls import vote
 from node.federation.parse.values import (
     ACTOR_TYPES,
@@ -210,7 +210,7 @@ def _create(document: Document, own: Iri, by: Iri) -> Activity:
     value = _embedded(document)
     if isinstance(value, str):
         return Ignored(own, by, f"Create({value})")
-    return Create(own, by, note(value, fallback=audience_in(document)))
+    return Create(own, by, note(value, around=document))
 
 
 def _update(document: Document, own: Iri, by: Iri) -> Activity:
@@ -219,7 +219,7 @@ def _update(document: Document, own: Iri, by: Iri) -> Activity:
         return Ignored(own, by, f"Update({value})")
     if type_of(value, (*NOTE_TYPES, *ACTOR_TYPES)) in ACTOR_TYPES:
         return UpdateActor(own, by, actor(value))
-    return Update(own, by, note(value, fallback=audience_in(document)))
+    return Update(own, by, note(value, around=document))
 
 
 def _embedded(document: Document, also: tuple[str, ...] = ()) -> dict[str, JsonValue] | str:

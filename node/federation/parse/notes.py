@@ -23,7 +23,6 @@ from node.federation.parse.values import (
     MAX_WARNING,
     MULTIBASE,
     NOTE_TYPES,
-    OPAQUE,
     SHORTCODE,
     TITLED,
     Document,
@@ -33,6 +32,7 @@ from node.federation.parse.values import (
     id_of,
     iri_of,
     iris_of,
+    is_opaque,
     maybe_iri,
     media_type_of,
     objects,
@@ -52,15 +52,15 @@ from node.model import (
 )
 
 
-def note(document: Document, *, fallback: Audience | None = None) -> Note:
-    """A post of any type in NOTE_TYPES. `fallback` is the audience of the activity around it."""
+def note(document: Document, *, around: Document | None = None) -> Note:
+    """A post of any type in NOTE_TYPES. One that names no audience has that of the activity `around` it."""
     refuse_rearranged(document)
     kind = type_of(document, NOTE_TYPES)
     if kind not in NOTE_TYPES:
         raise Malformed(f"not a type of post: {kind[:60]!r}")
     audience = audience_in(document)
-    if fallback is not None and not audience.to and not audience.cc:
-        audience = fallback
+    if around is not None and not audience.to and not audience.cc:
+        audience = audience_in(around)
     titled = kind in TITLED
     warning = "" if titled else text.plain(text_in(document, "summary"), MAX_WARNING)
     mentions, hashtags = _tags(document.get("tag"))
@@ -107,7 +107,7 @@ def _opaque(value: object) -> str | None:
     value = single(value)
     if isinstance(value, dict):
         value = value.get("id")
-    return value if isinstance(value, str) and OPAQUE.fullmatch(value) else None
+    return value if is_opaque(value) else None
 
 
 def _content(document: Document, *, titled: bool, url: str | None = None) -> str:
@@ -184,8 +184,8 @@ _MEDIA = ("Image", "Video", "Audio")
 
 
 def _attachments(value: object) -> tuple[Attachment, ...]:
-    found = (_attachment(item) for item in objects(value, MAX_READ))
-    return tuple(item for item in found if item is not None)[:MAX_ATTACHMENTS]
+    found = [_attachment(item) for item in objects(value, MAX_READ)]
+    return tuple([item for item in found if item is not None][:MAX_ATTACHMENTS])
 
 
 def _attachment(document: Document) -> Attachment | None:

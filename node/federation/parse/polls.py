@@ -79,7 +79,7 @@ def vote(value: object, own: Iri, by: Iri) -> Vote | None:
 
     None when it is something else. Raises Refused when it is a vote in somebody else's name.
     """
-    notes = list(objects(value, MAX_READ))
+    notes = objects(value, MAX_READ)
     if not notes or len(notes) != len(several(value, MAX_READ + 1)) or not all(_is_vote(note) for note in notes):
         return None
     if len(notes) > MAX_CHOICES:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TypeGuard
 
 from keys.canonical import JsonValue
 from node import text
@@ -47,7 +49,7 @@ _IRI = re.compile(
     r"(?:[/?#][^\x00-\x20\x7f-\xa0<>\"\\\u2028\u2029\ud800-\udfff]*)?",
     re.IGNORECASE,
 )
-OPAQUE = re.compile(r"[^\x00-\x20\x7f-\xa0<>\"\\\u2028\u2029\ud800-\udfff]{1,2048}")
+_IN_ADDRESS = re.compile(r"[^\x00-\x20\x7f-\xa0<>\"\\\u2028\u2029\ud800-\udfff]*")
 _PUBLIC = frozenset((PUBLIC, "as:Public", "Public"))
 USERNAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 WEBFINGER = re.compile(r"[A-Za-z0-9_.-]{1,128}@[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?")
@@ -64,15 +66,36 @@ def iri(value: object) -> Iri:
     """An absolute http(s) address with a host, at most 2048 characters, and nobody's user name in it."""
     if not isinstance(value, str):
         raise Malformed("expected an id", got=value)
-    match = _IRI.fullmatch(value) if len(value) <= MAX_IRI else None
-    if match is None or (match[2] is not None and not 0 < int(match[2]) < 65536):
+    end = value.find("/", 8)  # after the host: of "https://" and "http://a" the last slash is before it
+    start, path = (value, "") if end < 0 else (value[:end], value[end:])
+    if len(value) > MAX_IRI or not (_is_start(start) and _may_stand_in_address(path)):
         raise Malformed(f"not an http(s) address: {value[:100]!r}")
+    return Iri(value)
+
+
+@lru_cache(maxsize=1024)
+def _is_start(written: str) -> bool:
+    """The scheme and the host, which come again and again; or all of an address that has no path."""
+    match = _IRI.fullmatch(written)
+    if match is None or (match[2] is not None and not 0 < int(match[2]) < 65536):
+        return False
     if match[1] is not None:
         try:
             ipaddress.IPv6Address(match[1])
         except ValueError:
-            raise Malformed(f"not an http(s) address: {value[:100]!r}") from None
-    return Iri(value)
+            return False
+    return True
+
+
+def _may_stand_in_address(written: str) -> bool:
+    if written.isascii() and written.isprintable():  # most often, and quicker than the pattern
+        return not (" " in written or '"' in written or "<" in written or ">" in written or "\\" in written)
+    return _IN_ADDRESS.fullmatch(written) is not None
+
+
+def is_opaque(value: object) -> TypeGuard[str]:
+    """Whether it could be a URI of any kind, of 1 to 2048 characters."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_IRI and _may_stand_in_address(value)
 
 
 def iri_of(value: object) -> Iri:
@@ -109,9 +132,12 @@ def actor_id_of(document: Document) -> Iri:
 
 def type_of(document: Document, known: tuple[str, ...] = ()) -> str:
     """The type of an object; of several, the first that is among `known` (AS2 Core §4.1 allows many)."""
-    names = [name for name in several(document.get("type"), 16) if isinstance(name, str)]
+    kind = document.get("type")
+    if isinstance(kind, str):  # most often
+        return kind
+    names = [name for name in several(kind, 16) if isinstance(name, str)]
     if not names:
-        raise Malformed("expected a type", got=document.get("type"))
+        raise Malformed("expected a type", got=kind)
     return next((name for name in names if name in known), names[0])
 
 
@@ -136,15 +162,15 @@ def several(value: object, limit: int) -> list[object]:
     return value[:limit] if isinstance(value, list) else [value]
 
 
-def objects(value: object, limit: int) -> Iterator[dict[str, JsonValue]]:
-    return (item for item in several(value, limit) if isinstance(item, dict))
+def objects(value: object, limit: int) -> Sequence[dict[str, JsonValue]]:
+    return [item for item in several(value, limit) if isinstance(item, dict)] if value else ()
 
 
 def maybe_iri(value: object) -> Iri | None:
     if value is None:  # most often: no exception for what is merely not there
         return None
     try:
-        return iri_of(value)
+        return iri(value) if isinstance(value, str) else iri_of(value)
     except Malformed:
         return None
 
