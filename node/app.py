@@ -62,6 +62,7 @@ from node.storage import chores
 from node.storage import profile as stored_profile
 from node.storage.migrate import migrate
 from node.storage.store import Store
+from node.sweeping import Sweeper
 from node.web import media as media_pages
 from node.web.apps import Apps
 from node.workers import Workers
@@ -106,6 +107,7 @@ class Node:
     links: Links
     media: MediaLibrary
     remote_media: RemoteMedia
+    sweeper: Sweeper
     snowflake: Snowflake
     clock: Clock
 
@@ -336,6 +338,7 @@ def _wired(
         clock=clock,
         media=media,
         remote_media=remote_media,
+        sweeper=Sweeper(store, actors, remote_media, events, ids=ids, clock=clock, days=settings.keep_remote_days),
     )
 
 
@@ -447,6 +450,7 @@ async def serving(node: Node, door: Door | None = None) -> AsyncIterator[Workers
         errands=node.errands,
         pusher=node.pusher,
         keeper=MediaKeeper(node.media, node.remote_media),
+        sweeper=node.sweeper,
     )
     try:
         try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def leave(node: Node) -> int:
-    """Send Delete of the owner's actor to every server that was ever met. How many inboxes are owed it.
+    """Send Delete of the owner's actor to every server that is remembered. How many inboxes are owed it.
 
     What else was waiting to be sent is dropped. From now on the node answers 410, but for its keys.
     Raises NotAllowed when it was done before.

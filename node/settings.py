@@ -210,6 +210,14 @@ class Settings:
             _whole(1, 1 << 20), "room for other people's pictures, in MiB; the least used go first", "256"
         ),
     )
+    keep_remote_days: int = field(
+        default=30,
+        metadata=_setting(
+            _whole(0, 36_500),
+            "days for which others' posts and accounts are kept that nobody here refers to; 0: for ever",
+            "90",
+        ),
+    )
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info",
         metadata=_setting(_one_of("debug", "info", "warning", "error"), "the least that is logged", "warning"),

@@ -18,6 +18,7 @@ from node.model import Tell
 from node.push import Pusher
 from node.storage import arrivals
 from node.storage.store import Store
+from node.sweeping import Sweeper
 from node.waiting import ended, told
 
 log = logging.getLogger("cuicui.workers")
@@ -45,6 +46,7 @@ class Workers:
         errands: Errands | None = None,
         pusher: Pusher | None = None,
         keeper: MediaKeeper | None = None,
+        sweeper: Sweeper | None = None,
     ) -> None:
         self._store = store
         self._delivery = delivery
@@ -56,6 +58,7 @@ class Workers:
         self._errands = errands
         self._pusher = pusher
         self._keeper = keeper
+        self._sweeper = sweeper
         self._later = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         events.subscribe(self._hear)
@@ -74,6 +77,8 @@ class Workers:
             loops["push"] = self._pusher.run
         if self._keeper is not None:
             loops["media"] = self._keeper.run
+        if self._sweeper is not None:
+            loops["sweep"] = self._sweeper.run
         self._tasks = [asyncio.create_task(supervised(name, loop), name=name) for name, loop in loops.items()]
 
     async def stop(self) -> None:

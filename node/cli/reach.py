@@ -38,7 +38,7 @@ def report(
 @yes_option
 @node_options
 def leave(data: Path, passphrase_file: Path | None, yes: bool) -> None:
-    """Ask every server you ever met to delete your account and all you wrote. It cannot be taken back.
+    """Ask every server that the node remembers to delete your account and all you wrote. It cannot be taken back.
 
     Keep the node running for some days, so that all are told. From then on it answers that you are gone;
     your posts stay in the data directory, for you alone. To go on elsewhere with your followers: cuicui move.

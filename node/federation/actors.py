@@ -20,8 +20,8 @@ from node.federation.patience import PAUSE, Patience
 from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
+from node.storage import activities, blocks, chores, hosts, lookalikes, relations
 from node.storage import actors as stored
-from node.storage import blocks, chores, hosts, lookalikes, relations
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
 from node.storage.store import Store
@@ -33,6 +33,9 @@ FRESH = timedelta(hours=24)
 
 ROOM = 64 * 1024 * 1024
 """Bytes a day that are kept of what people of one host say and show whom the owner does not follow."""
+
+ROOM_FOR_DELETIONS = 16 * 1024 * 1024
+"""Bytes a day of what they delete: each is remembered, so that what is deleted does not come back."""
 
 REFETCH_PAUSE = timedelta(minutes=5)
 """A failed verification may make us ask for the same key again this often, not more."""
@@ -100,6 +103,7 @@ class Actors:
         self._absent: Recent[Iri, tuple[datetime, Refused]] = Recent(10_000)
         self._patience = Patience()
         self._room = Allowance(ROOM, timedelta(days=1))
+        self._room_for_deletions = Allowance(ROOM_FOR_DELETIONS, timedelta(days=1))
         self._untried: Recent[Iri, datetime] = Recent(1_000)
         self._refetched: Recent[Iri, datetime] = Recent(5_000)
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
@@ -252,18 +256,30 @@ class Actors:
             except Refused as refused:
                 log.info("actor not readable", extra={"actor": iri, "why": refused.message})
 
-    async def make_room(self, who: Iri, size: int) -> None:
+    async def make_room(self, who: Iri, size: int, *, deletes: bool = False) -> None:
         """A stranger says something of `size` bytes. Raises Refused (busy) when their host has said enough for a day.
 
-        Nobody can fill the disk: whom the owner follows is heard, however much others there say.
+        Nobody can fill the disk: whom the owner follows is heard, however much others there say. What is
+        deleted has a measure of its own, so that it can be deleted when there is no room for more.
         """
         if (await self.circle.faces()).knows(who):
             return
         host = host_of(who)
-        if not self._room.take(host, self._clock(), size):
+        if not (self._room_for_deletions if deletes else self._room).take(host, self._clock(), size):
             raise Refused(
                 Reason.BUSY, f"there is no more room today for what people on {host} say", hint="try again later"
             )
+
+    async def count_room(self) -> None:
+        """What was kept of strangers in the last day counts as said today: asked once, when the node has started.
+
+        A restart makes no new room, and no delivery pays for that.
+        """
+        faces, now = await self.circle.faces(), self._clock()
+        async with self._store.read() as tx:
+            for who, size in await activities.octets_since(tx, now - timedelta(days=1)):
+                if not faces.knows(who):
+                    self._room.count(host_of(who), now, size)
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 

@@ -24,8 +24,16 @@ class Allowance:
             began, used = now, 0
         if used + many > self._often:
             return False
-        self._used[name] = began, used + many
+        self._put(name, began, used + many)
+        return True
+
+    def count(self, name: str, now: datetime, many: int) -> None:
+        """So many were used before, as is found out now: they count, also when that is too many."""
+        began, used = self._used.get(name, (now, 0))
+        self._put(name, began, used + many)
+
+    def _put(self, name: str, began: datetime, used: int) -> None:
+        self._used[name] = began, used
         self._used.move_to_end(name)
         if len(self._used) > MOST:
             self._used.popitem(last=False)
-        return True

@@ -263,7 +263,8 @@ class Examiner:
         try:
             path = "/" + to.split("/", 3)[3]
             claim = httpsig.read(Incoming("POST", path, headers, body), base_url=origin_of(to), now=at)
-            keys = await self._actors.stored_keys(claim.key_id)
+            async with self._store.read() as tx:
+                keys = await stored.keys_by_id(tx, claim.key_id, forgotten=True)
             signed = httpsig.verify(claim, keys[0], body)
             note = canonical.load_object(body).get("object")
         except (CuicuiError, IndexError, ValueError):

@@ -114,8 +114,8 @@ class Inbox:
         if isinstance(activity, Ignored):
             count(f"ignored.{activity.type}")
             return
-        if not isinstance(activity, Delete):
-            await self._actors.make_room(delivered.signed.actor, len(request.body))
+        deletes = isinstance(activity, Delete)
+        await self._actors.make_room(delivered.signed.actor, len(request.body), deletes=deletes)
         await self._batcher.put(arrived, host_of(delivered.signed.actor))
         await self.heard(delivered.signed)
 
@@ -275,6 +275,7 @@ class Inbox:
                     await arrivals.done(tx, arrival.id)
                 return
             activity = replace(activity, object=brought)
+        await self._actors.get(arrival.actor)  # who may have been forgotten here just before they spoke
         keys = await self._actors.stored_keys(arrival.key_id)
         if isinstance(activity, UpdateActor):
             async with self._store.read() as tx:

@@ -349,6 +349,20 @@ class RemoteMedia:
             await asyncio.to_thread(self._files.drop, *(name for name in part if name not in known))
         self._total = None
 
+    async def forget(self, urls: Iterable[str]) -> None:
+        """What showed these is not here any more. Where something else shows them, they are fetched again."""
+        ids = [self.number(url) for url in set(urls) if not self._ids.is_ours(url)]
+        if not ids:
+            return
+        async with self._lock:
+            async with self._store.write() as tx:
+                gone = await stored.drop(tx, ids)
+            for id in ids:
+                self._known.pop(id, None)
+        if self._total is not None:
+            self._total -= sum(one.size for one in gone)
+        await asyncio.to_thread(self._files.drop, *(name for one in gone for name in (one.file, one.preview)))
+
     async def close(self) -> None:
         """Fetches under way are given up; nothing half-written stays."""
         await ended(task for task in (self._writing, *self._fetching.values()) if task is not None)

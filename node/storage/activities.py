@@ -133,6 +133,16 @@ async def last_of(tx: Tx, actor: Iri, type: str) -> datetime | None:
     return None if at is None else when(at)
 
 
+async def octets_since(tx: Tx, since: datetime) -> list[tuple[Iri, int]]:
+    """How much each account said since then, as far as it is kept; what we went to fetch is not counted."""
+    query = (
+        select(activities.c.actor, func.sum(func.length(activities.c.body)).label("octets"))
+        .where(activities.c.direction == "in", activities.c.at >= ms(since), activities.c.type != "Fetched")
+        .group_by(activities.c.actor)
+    )
+    return [(Iri(row.actor), int(row.octets)) for row in await tx.execute(query)]
+
+
 async def get(tx: Tx, iri: Iri) -> Logged | None:
     row = (await tx.execute(select(activities).where(activities.c.iri == iri))).one_or_none()
     return None if row is None else _logged(row)

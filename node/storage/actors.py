@@ -237,7 +237,7 @@ async def gone_at(tx: Tx, iri: Iri) -> datetime | None:
 
 
 async def everybodys_inboxes(tx: Tx) -> list[Iri]:
-    """Where to reach every server we ever met, shared inboxes folded; those that are gone, or blocked, are left out."""
+    """Where to reach every server we remember, shared inboxes folded; those that are gone, or blocked, are left out."""
     inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox)
     wanted = (actors.c.gone_at.is_(None), ~is_hidden(actors.c.iri))
     return [Iri(iri) for iri in (await tx.execute(select(inbox).distinct().where(*wanted))).scalars()]
@@ -325,9 +325,16 @@ def _known_key(row: Any) -> KnownKey:
     )
 
 
-async def keys_by_id(tx: Tx, key_id: Iri) -> tuple[KnownKey, ...]:
-    """Every key that this id names and that may still speak, the pinned one first."""
-    rows = await tx.execute(select(keys).where(keys.c.id == key_id, keys.c.state != KeyState.RETIRED))
+async def keys_by_id(tx: Tx, key_id: Iri, *, forgotten: bool = False) -> tuple[KnownKey, ...]:
+    """Every key that this id names and that may still speak, the pinned one first.
+
+    Only of accounts that are here: a key that outlived its account (sweep.py) counts when that is fetched again.
+    With `forgotten`, also those.
+    """
+    query = select(keys).where(keys.c.id == key_id, keys.c.state != KeyState.RETIRED)
+    if not forgotten:
+        query = query.where(exists().where(actors.c.iri == keys.c.owner))
+    rows = await tx.execute(query)
     found = [_known_key(row) for row in rows]
     return tuple(sorted(found, key=lambda key: key.state is not KeyState.PINNED))
 

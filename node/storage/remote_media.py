@@ -101,6 +101,13 @@ async def forget(tx: Tx, before: datetime) -> int:
     return int(gone.rowcount)
 
 
+async def drop(tx: Tx, ids: Sequence[int]) -> list[RemoteFile]:
+    """Forget these addresses, and what was fetched from them; which they were."""
+    found = [_file(row) for row in await tx.execute(select(remote_media).where(remote_media.c.id.in_(ids)))]
+    await tx.execute(delete(remote_media).where(remote_media.c.id.in_(ids)))
+    return found
+
+
 async def forget_all(tx: Tx) -> None:
     await tx.execute(delete(remote_media))
 

@@ -163,6 +163,8 @@ Index("ix_notes_own", notes.c.id, notes.c.visibility, sqlite_where=literal_colum
 
 # Few are: whoever looks for direct posts must not read all the others.
 Index("ix_notes_direct", notes.c.visibility, notes.c.id, sqlite_where=literal_column("visibility = 'direct'"))
+# Who quotes a post: few quote any.
+Index("ix_notes_quote", notes.c.quote, sqlite_where=literal_column("quote IS NOT NULL"))
 
 tombstones = Table(
     "tombstones",

@@ -273,6 +273,7 @@ def upgrade() -> None:
         "ix_notes_direct", "notes", ["visibility", "id"], sqlite_where=sa.literal_column("visibility = 'direct'")
     )
     op.create_index("ix_notes_own", "notes", ["id", "visibility"], sqlite_where=sa.literal_column("own = 1"))
+    op.create_index("ix_notes_quote", "notes", ["quote"], sqlite_where=sa.literal_column("quote IS NOT NULL"))
     op.add_column("profile", sa.Column("fields", sa.JSON(), nullable=True))
     op.add_column("profile", sa.Column("avatar", sa.Text(), nullable=True))
     op.add_column("profile", sa.Column("header", sa.Text(), nullable=True))

@@ -1,0 +1,411 @@
+"""What others sent and nobody here refers to any more: found in stretches, removed in batches (security.md §10).
+
+Each kind of row has a Broom: `find` says which of these rows may go, `remove` takes them away. A sweep
+asks `find` twice: for a stretch of a table while anybody may write, and again in the transaction that
+removes. So what is liked, answered or followed in between stays. No table needs an index for it: each is
+walked by its primary key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func, or_, select
+
+from node.model import Iri, host_of
+from node.storage import blocks
+from node.storage.dialect import Tx, ms
+from node.storage.schema import (
+    activities,
+    actors,
+    arrivals,
+    bookmarks,
+    chores,
+    conversations,
+    cursors,
+    featured,
+    filter_statuses,
+    followers,
+    follows,
+    home,
+    hosts,
+    keys,
+    list_members,
+    mutes,
+    notes,
+    notifications,
+    queue,
+    quote_grants,
+    reactions,
+    remarks,
+    reports,
+    revisions,
+    scheduled,
+    standings,
+    tombstones,
+    votes,
+)
+from node.storage.schema import blocks as blocked
+
+STRETCH = 500
+"""Rows that are looked at together."""
+
+OF_ONE_STRANGER, OF_ONE_HOST, OF_ALL = 20, 1_000, 5_000
+"""Posts said to the owner by strangers about whom nothing is decided: so many of the newest stay, however old."""
+
+MOST_PINS = 50_000
+"""Accounts that are forgotten and whose keys are remembered; the keys of others go with them."""
+
+MOST_NOTIFICATIONS = 20_000
+"""Notifications that are kept; the oldest go."""
+
+LOG_AT_LEAST = timedelta(days=30)
+"""How long an activity is in the log that is evidence for nothing: the guard against replays outlives their window."""
+
+TOMBSTONES_AT_LEAST = timedelta(days=180)
+"""How long others' deleted posts are remembered as such."""
+
+ANCESTORS = 200
+"""How far up a thread is looked for where it begins."""
+
+MOST_READ = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """References that are in no column which could be asked: collected once for each sweep."""
+
+    posts: frozenset[str]
+    """Reported, or to be answered or quoted by what is scheduled: ids, addresses or numbers."""
+    waiting: frozenset[int]
+    """The newest of what strangers said to the owner, who has not decided about them."""
+    people: frozenset[str]
+    """Whom the owner's posts are addressed to or mention, who took part in conversations, where somebody moved to."""
+
+
+@dataclass(slots=True)
+class Terms:
+    """What a sweep goes by. `before`: older than this may go. `pins`: accounts whose keys are all that is left."""
+
+    me: Iri
+    now: datetime
+    before: datetime
+    spared: Spared
+    pins: int = 0
+    threads: set[str] = field(default_factory=set)
+    """Where the threads begin in which the owner says something."""
+    owner_read_to: int = 0
+    """The newest of the owner's posts that is counted among these."""
+
+    @property
+    def log_before(self) -> datetime:
+        return min(self.before, self.now - LOG_AT_LEAST)
+
+    @property
+    def tombstones_before(self) -> datetime:
+        return min(self.before, self.now - TOMBSTONES_AT_LEAST)
+
+
+Key: TypeAlias = Any
+"""The value of a primary key of one column: a number or an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broom:
+    """How one kind of row is swept. `remove` returns the addresses of pictures that nobody shows any more."""
+
+    name: str
+    key: Column[Any]
+    start: Key
+    find: Callable[[Tx, Sequence[Key], Terms], Awaitable[list[Key]]]
+    remove: Callable[[Tx, Sequence[Key], Terms], Awaitable[list[str]]]
+
+
+async def stretch(tx: Tx, broom: Broom, after: Key) -> list[Key]:
+    """The next rows in the order of their keys; fewer than STRETCH: it is the end of the table."""
+    query = select(broom.key).where(broom.key > after).order_by(broom.key).limit(STRETCH)
+    return list((await tx.execute(query)).scalars())
+
+
+async def terms(tx: Tx, me: Iri, now: datetime, before: datetime) -> Terms:
+    """Made at the beginning of each sweep."""
+    forgotten = select(keys.c.owner).distinct().where(~exists().where(actors.c.iri == keys.c.owner)).subquery()
+    pins = int((await tx.execute(select(func.count()).select_from(forgotten))).scalar_one())
+    return Terms(me, now, before, Spared(await _named(tx), await _waiting(tx), await _people(tx)), pins)
+
+
+async def _named(tx: Tx) -> frozenset[str]:
+    found: set[str] = set()
+    for about in (await tx.execute(select(reports.c.about))).scalars():
+        found.update(about)
+    for params in (await tx.execute(select(scheduled.c.params))).scalars():
+        found.update(str(params[name]) for name in ("in_reply_to", "quote") if params.get(name))
+    return frozenset(found)
+
+
+async def _waiting(tx: Tx) -> frozenset[int]:
+    """So that a flood costs its own place, and not that of others who wait."""
+    query = (
+        select(notes.c.id, actors.c.iri)
+        .join(actors, actors.c.id == notes.c.author_id)
+        .where(notes.c.for_owner, ~notes.c.own, blocks.waits(actors.c.iri))
+        .order_by(notes.c.id.desc())
+        .limit(MOST_READ)
+    )
+    said: Counter[str] = Counter()
+    kept: set[int] = set()
+    for row in await tx.execute(query):
+        host = host_of(row.iri)
+        if said[row.iri] < OF_ONE_STRANGER and said[host] < OF_ONE_HOST:
+            said.update((row.iri, host))
+            kept.add(row.id)
+        if len(kept) == OF_ALL:
+            break
+    return frozenset(kept)
+
+
+async def _people(tx: Tx) -> frozenset[str]:
+    found: set[str] = set()
+    for row in await tx.execute(select(notes.c.audience, notes.c.mentions).where(notes.c.own)):
+        found.update(*row.audience, (href for href, _ in row.mentions))
+    for people in (await tx.execute(select(conversations.c.people))).scalars():
+        found.update(people)
+    found.update((await tx.execute(select(actors.c.moved_to).where(actors.c.moved_to.is_not(None)))).scalars())
+    return frozenset(found)
+
+
+# ── posts ────────────────────────────────────────────────────────────────────────────────────
+
+_FRIENDLY = ("accepted", "pending")
+
+
+def _is_followed(author: ColumnElement[Any]) -> ColumnElement[bool]:
+    """By the owner, who may wait for the answer still."""
+    return exists().where(follows.c.actor == author, follows.c.state.in_(_FRIENDLY))
+
+
+def _counts(other: Any, by: Any) -> ColumnElement[bool]:
+    """Whether a post (`other`, by `by`) is the owner's, or of somebody followed."""
+    return and_(by.c.id == other.c.author_id, or_(other.c.own, _is_followed(by.c.iri)))
+
+
+def _is_referred_to(me: Iri) -> ColumnElement[bool]:
+    """Whether the owner, or somebody followed, did anything with a post (threads apart)."""
+    answer, quoting, by, author = notes.alias(), notes.alias(), actors.alias(), actors.c.iri
+    pins = featured.c.actor
+    follower = exists().where(followers.c.actor == pins, followers.c.state == "accepted")
+    return or_(
+        _is_followed(author),
+        exists().where(list_members.c.actor == author),
+        and_(notes.c.for_owner, blocks.is_known(author)),
+        exists().where(reactions.c.note == notes.c.iri, or_(reactions.c.actor == me, _is_followed(reactions.c.actor))),
+        exists().where(bookmarks.c.note_id == notes.c.id),
+        exists().where(filter_statuses.c.note_id == notes.c.id),
+        exists().where(votes.c.question == notes.c.iri, votes.c.actor == me),
+        exists().where(notifications.c.note_id == notes.c.id, notifications.c.kind != "mention"),
+        exists().where(pins == author, featured.c.note == notes.c.iri, or_(follower, blocks.is_known(pins))),
+        exists().where(answer.c.in_reply_to == notes.c.iri, _counts(answer, by)),
+        exists().where(quoting.c.quote == notes.c.iri, _counts(quoting, by)),
+    )
+
+
+async def _unneeded_posts(tx: Tx, numbers: Sequence[int], terms: Terms) -> list[int]:
+    query = (
+        select(notes.c.id, notes.c.iri, notes.c.url, notes.c.in_reply_to, notes.c.for_owner)
+        .join(actors, actors.c.id == notes.c.author_id)
+        .where(notes.c.id.in_(numbers), ~notes.c.own, notes.c.received_at < ms(terms.before))
+        .where(~_is_referred_to(terms.me))
+    )
+    spared = terms.spared
+    found = [
+        row
+        for row in await tx.execute(query)
+        if row.id not in spared.waiting and spared.posts.isdisjoint((row.iri, row.url, str(row.id)))
+    ]
+    # A stranger's word to the owner is no part of a thread of the owner's until somebody answers it: see OF_ALL.
+    context = {row.iri: row.in_reply_to for row in found if not row.for_owner}
+    await _read_on(tx, terms)
+    begins = await _beginnings(tx, context)
+    talked = {iri for iri, (top, met) in begins.items() if met or top in terms.threads}
+    return [row.id for row in found if row.iri not in talked]
+
+
+async def _read_on(tx: Tx, terms: Terms) -> None:
+    """Take in what the owner said since the last look: its threads are the owner's now."""
+    while True:
+        query = select(notes.c.id, notes.c.iri, notes.c.in_reply_to).where(notes.c.own)
+        rows = list(await tx.execute(query.where(notes.c.id > terms.owner_read_to).order_by(notes.c.id).limit(STRETCH)))
+        if not rows:
+            return
+        begins = await _beginnings(tx, {row.iri: row.in_reply_to for row in rows})
+        terms.threads.update(top for top, _ in begins.values())
+        terms.owner_read_to = rows[-1].id
+
+
+async def _beginnings(tx: Tx, posts: Mapping[str, str | None]) -> dict[str, tuple[str, bool]]:
+    """Of posts (id, and what it answers): where their threads begin, as far as is known here, and whether the owner
+    spoke on the way up. A beginning need not be here itself: answers to the same absent post belong together."""
+    at = {iri: parent or iri for iri, parent in posts.items()}
+    met = dict.fromkeys(posts, False)
+    climbing = set(posts)
+    for _ in range(ANCESTORS):
+        if not climbing:
+            break
+        query = select(notes.c.iri, notes.c.in_reply_to, notes.c.own)
+        rows = await tx.execute(query.where(notes.c.iri.in_({at[iri] for iri in climbing})))
+        known = {row.iri: row for row in rows}
+        for iri in list(climbing):
+            row = known.get(at[iri])
+            met[iri] = met[iri] or (row is not None and bool(row.own))
+            if row is None or row.in_reply_to is None:
+                climbing.discard(iri)
+            else:
+                at[iri] = row.in_reply_to
+    return {iri: (at[iri], met[iri]) for iri in posts}
+
+
+async def _remove_posts(tx: Tx, numbers: Sequence[int], _terms: Terms) -> list[str]:
+    """With what is known of them: reactions, old versions, hashtags, evidence. Words to search go by triggers."""
+    query = select(notes.c.iri, notes.c.attachments, actors.c.iri.label("author"))
+    rows = list(await tx.execute(query.join(actors, actors.c.id == notes.c.author_id).where(notes.c.id.in_(numbers))))
+    iris = [row.iri for row in rows]
+    pinned = and_(featured.c.actor.in_({row.author for row in rows}), featured.c.note.in_(iris))
+    await tx.execute(delete(conversations).where(conversations.c.last_note_id.in_(numbers)))
+    await tx.execute(delete(reactions).where(reactions.c.note.in_(iris)))
+    await tx.execute(delete(votes).where(votes.c.question.in_(iris)))
+    await tx.execute(delete(featured).where(pinned))
+    await tx.execute(delete(chores).where(chores.c.subject.in_(iris)))
+    # Out of the log too: or the same, said again, would be taken for a repetition of what is here.
+    await tx.execute(delete(activities).where(activities.c.object.in_(iris), activities.c.direction == "in"))
+    await tx.execute(delete(notes).where(notes.c.id.in_(numbers)))
+    return [item[2] for row in rows for item in row.attachments]
+
+
+# ── the log ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def _unneeded_log(tx: Tx, iris: Sequence[str], terms: Terms) -> list[str]:
+    """What came in and is evidence for nothing that is here. A follower's Follow stays: the Accept embeds it."""
+    earlier = exists().where(
+        notes.c.iri == activities.c.object, revisions.c.note_id == notes.c.id, revisions.c.activity == activities.c.iri
+    )
+    query = select(activities.c.iri).where(
+        activities.c.iri.in_(iris),
+        activities.c.direction == "in",
+        activities.c.at < ms(terms.log_before),
+        ~exists().where(notes.c.iri == activities.c.object, notes.c.activity == activities.c.iri),
+        ~earlier,
+        ~exists().where(queue.c.activity == activities.c.iri),
+        ~exists().where(arrivals.c.activity == activities.c.iri),
+        ~and_(activities.c.type == "Follow", exists().where(followers.c.actor == activities.c.actor)),
+    )
+    return list((await tx.execute(query)).scalars())
+
+
+# ── people ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def _unneeded_people(tx: Tx, numbers: Sequence[int], terms: Terms) -> list[int]:
+    """Strangers of whom nothing is here, and with whom the owner never had to do; nobody whose key was compared."""
+    who = actors.c.iri
+    asked = exists().where(activities.c.object == who, activities.c.direction == "out")
+    query = select(actors.c.id, who).where(
+        actors.c.id.in_(numbers),
+        who != terms.me,
+        actors.c.fetched_at < ms(terms.before),
+        ~exists().where(notes.c.author_id == actors.c.id),
+        ~exists().where(home.c.actor_id == actors.c.id),
+        *(~exists().where(table.c.actor == who) for table in (follows, followers, mutes, standings, remarks)),
+        ~exists().where(blocked.c.kind == "account", blocked.c.value == who),
+        ~exists().where(keys.c.owner == who, keys.c.trust == "compared"),
+        ~asked,  # followed once, or asked, reported, blocked …
+    )
+    found = {row.iri: row.id for row in await tx.execute(query) if row.iri not in terms.spared.people}
+    # These have no index by person: all that are left are asked about at once.
+    for table in (reactions, notifications, votes, quote_grants, reports, arrivals, list_members):
+        if found:
+            rows = await tx.execute(select(table.c.actor).distinct().where(table.c.actor.in_(found)))
+            for iri in rows.scalars():
+                del found[iri]
+    return list(found.values())
+
+
+async def _remove_people(tx: Tx, numbers: Sequence[int], terms: Terms) -> list[str]:
+    """Their keys stay as long as there is room: whoever comes back under that name with another key is noticed.
+
+    When there is none the newcomers' go, so that a flood makes the node forget nobody else's.
+    """
+    rows = list(await tx.execute(select(actors.c.iri, actors.c.icon, actors.c.image).where(actors.c.id.in_(numbers))))
+    iris = [row.iri for row in rows]
+    room = max(0, MOST_PINS - terms.pins)
+    terms.pins += len(iris[:room])
+    await tx.execute(delete(keys).where(keys.c.owner.in_(iris[room:])))
+    await tx.execute(delete(featured).where(featured.c.actor.in_(iris)))
+    await tx.execute(delete(cursors).where(cursors.c.actor.in_(iris)))
+    await tx.execute(delete(chores).where(chores.c.subject.in_(iris)))
+    await tx.execute(delete(blocked).where(blocked.c.kind == "hidden", blocked.c.value.in_(iris)))
+    await tx.execute(delete(actors).where(actors.c.id.in_(numbers)))
+    return [url for row in rows for url in (row.icon, row.image) if url]
+
+
+# ── servers, and the rest ────────────────────────────────────────────────────────────────────
+
+
+async def _unneeded_hosts(tx: Tx, origins: Sequence[str], terms: Terms) -> list[str]:
+    """Where nobody lives whom we know: what signatures they take is learnt again when somebody does."""
+    lately = ms(terms.before)
+    query = select(hosts.c.origin).where(
+        hosts.c.origin.in_(origins),
+        func.coalesce(hosts.c.learned_at, 0) < lately,
+        func.coalesce(hosts.c.failing_since, 0) < lately,
+        func.coalesce(hosts.c.next_at, 0) < ms(terms.now),
+        ~exists().where(queue.c.origin == hosts.c.origin),
+    )
+    names = {origin: host_of(origin) for origin in (await tx.execute(query)).scalars()}
+    rows = await tx.execute(select(actors.c.host).distinct().where(actors.c.host.in_(set(names.values()))))
+    inhabited = set(rows.scalars())
+    return [origin for origin, name in names.items() if name not in inhabited]
+
+
+async def _unneeded_tombstones(tx: Tx, iris: Sequence[str], terms: Terms) -> list[str]:
+    """Never the owner's: their addresses answer that they are gone. Nor those of whom the owner follows."""
+    query = select(tombstones.c.iri).where(
+        tombstones.c.iri.in_(iris),
+        tombstones.c.author != terms.me,
+        tombstones.c.deleted_at < ms(terms.tombstones_before),
+        ~_is_followed(tombstones.c.author),
+    )
+    return list((await tx.execute(query)).scalars())
+
+
+def _plain(table: Table, key: Column[Any]) -> Callable[[Tx, Sequence[Key], Terms], Awaitable[list[str]]]:
+    """Rows on which nothing hangs."""
+
+    async def remove(tx: Tx, found: Sequence[Key], _terms: Terms) -> list[str]:
+        await tx.execute(delete(table).where(key.in_(found)))
+        return []
+
+    return remove
+
+
+BROOMS: tuple[Broom, ...] = (
+    Broom("posts", notes.c.id, 0, _unneeded_posts, _remove_posts),
+    Broom("log", activities.c.iri, "", _unneeded_log, _plain(activities, activities.c.iri)),
+    Broom("people", actors.c.id, 0, _unneeded_people, _remove_people),
+    Broom("hosts", hosts.c.origin, "", _unneeded_hosts, _plain(hosts, hosts.c.origin)),
+    Broom("tombstones", tombstones.c.iri, "", _unneeded_tombstones, _plain(tombstones, tombstones.c.iri)),
+)
+"""In this order: a post lets go of its author, an author of their server."""
+
+
+async def tidy(tx: Tx, terms: Terms) -> int:
+    """What is bounded by one statement: activities given up long ago, and notifications beyond MOST_NOTIFICATIONS."""
+    parked = and_(arrivals.c.next_at.is_(None), arrivals.c.received_at < ms(terms.log_before))
+    gone = int((await tx.execute(delete(arrivals).where(parked))).rowcount)
+    oldest = select(notifications.c.id).order_by(notifications.c.id.desc()).offset(MOST_NOTIFICATIONS).limit(1)
+    beyond = notifications.c.id <= oldest.scalar_subquery()
+    return gone + int((await tx.execute(delete(notifications).where(beyond))).rowcount)
