@@ -16,10 +16,10 @@ from node.events import Events
 from node.federation import httpsig, parse, policy
 from node.federation.actors import Actors
 from node.federation.allowance import Allowance
-from node.federation.anew import done_anew
 from node.federation.authenticate import Authenticator, Outcome, read_json
 from node.federation.batch import Batcher
 from node.federation.handlers import TABLE, Arrived, Here, fetched, move
+from node.federation.handlers.anew import UNDOS, at_its_time, done_anew
 from node.federation.handlers.arrived import keep_for_later
 from node.federation.httpsig import Incoming
 from node.federation.originals import Originals
@@ -63,6 +63,9 @@ TRIES = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=30))
 
 _UNDOABLE = (Announce, Like)
 """What may be undone before it comes; a Follow decides for itself."""
+
+_MAY_COME_AGAIN = (*_UNDOABLE, *UNDOS)
+"""What may come again under the same id and mean something (anew.py)."""
 
 FORWARDED = 60
 """Answers of people of one host that are passed on to the owner's followers within an hour."""
@@ -190,7 +193,7 @@ class Inbox:
         asked = {item.activity.id for item in batch}
         asked |= {_mark(item) for item in batch if isinstance(item.activity, _UNDOABLE)}
         seen = await activities.senders(tx, asked)
-        repeated = [one for one in batch if isinstance(one.activity, _UNDOABLE) and one.activity.id in seen]
+        repeated = [one for one in batch if isinstance(one.activity, _MAY_COME_AGAIN) and one.activity.id in seen]
         anew = await done_anew(tx, repeated) if repeated else set()
         fresh: list[Arrived[Activity]] = []
         for item in batch:
@@ -202,6 +205,8 @@ class Inbox:
                 if (item.activity.id in seen and item.activity.id not in anew) or undone_before:
                     count("repeated")
                     continue
+                if item.activity.id in anew and isinstance(item.activity, UNDOS):
+                    item = at_its_time(item)
             seen[item.activity.id] = item.activity.actor
             fresh.append(item)
         return fresh

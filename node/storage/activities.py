@@ -95,6 +95,16 @@ async def undone(tx: Tx, iris: Iterable[Iri]) -> dict[tuple[Iri, Iri], list[tupl
     return found
 
 
+async def turned_away(tx: Tx, follow: Iri, actor: Iri) -> list[datetime]:
+    """When the owner said no to this Follow, or shut its actor out."""
+    query = select(activities.c.at).where(
+        activities.c.object.in_([follow, actor]),
+        activities.c.direction == "out",
+        activities.c.type.in_(["Reject", "Block"]),
+    )
+    return [when(at) for at in (await tx.execute(query)).scalars()]
+
+
 async def renew(tx: Tx, iri: Iri, body: bytes) -> None:
     """What is served and delivered under this id of ours from now on: the Create of a post that was edited."""
     await tx.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -152,12 +153,58 @@ async def test_a_follow_is_undone_in_every_spelling(alice: Home, carol: Stranger
 
 
 async def test_an_undone_follow_is_used_up(alice: Home, carol: Stranger) -> None:
-    """security.md §1: "tombstones for … undone follows (Follow id is used up)"."""
-    follow = carol.activity("Follow", alice.node.ids.actor)
-    await carol.deliver(follow, alice.base)
-    await carol.deliver(_undo(carol, follow), alice.base)
-    await carol.deliver(follow, alice.base)
+    """security.md §1: "tombstones for … undone follows (Follow id is used up)": the same request is a replay."""
+    follow, now = carol.activity("Follow", alice.node.ids.actor), datetime.now(UTC)
+    await carol.deliver(follow, alice.base, at=now)
+    await carol.deliver(_undo(carol, follow), alice.base, at=now)
+    await carol.deliver(follow, alice.base, at=now)
     assert not await _is_follower(alice, carol.iri)
+
+
+@pytest.mark.parametrize("dialect", ["cavage", "rfc9421"])
+async def test_one_may_follow_again_under_the_same_id(alice: Home, carol: Stranger, dialect: str) -> None:
+    """Misskey makes the id of a Follow out of who follows whom, and that of its Undo out of the Follow's.
+
+    Each counts if it was signed after what it takes back; requests from before that stay used up.
+    """
+    follow = carol.activity("Follow", alice.node.ids.actor, id=f"{carol.iri}/follows/me/you")
+    undo = {**_undo(carol, follow), "id": f"{follow['id']}/undo"}
+    start = datetime.now(UTC) - timedelta(minutes=30)
+
+    async def at(minute: int, said: Json) -> None:
+        moment = start + timedelta(minutes=minute)
+        assert (await carol.deliver(said, alice.base, at=moment, dialect=dialect)).status == 202
+
+    for minute in (0, 2, 4, 6):
+        await at(minute, follow)
+        assert await _is_follower(alice, carol.iri)
+        for earlier in range(1, minute, 2):
+            await at(earlier, undo)
+        assert await _is_follower(alice, carol.iri), "an Undo of before ends nothing that began since"
+        await at(minute + 1, undo)
+        assert not await _is_follower(alice, carol.iri)
+        for earlier in range(0, minute + 2, 2):
+            await at(earlier, follow)
+        assert not await _is_follower(alice, carol.iri), "a Follow of before begins nothing that was ended since"
+
+
+@pytest.mark.parametrize("how", ["removed", "blocked"])
+async def test_who_was_turned_away_may_ask_again(alice: Home, carol: Stranger, how: str) -> None:
+    """What was asked before the owner's no stays answered; what is asked after it is a new question."""
+    follow = carol.activity("Follow", alice.node.ids.actor, id=f"{carol.iri}/follows/me/you")
+    now = datetime.now(UTC)
+    await carol.deliver(follow, alice.base, at=now - timedelta(minutes=5))
+    assert await _is_follower(alice, carol.iri)
+    if how == "removed":
+        await alice.node.owner.reject(carol.iri)
+    else:
+        await alice.node.moderation.block(carol.iri)
+        await alice.node.moderation.unblock(carol.iri)
+    assert not await _is_follower(alice, carol.iri)
+    await carol.deliver(follow, alice.base, at=now - timedelta(minutes=5))
+    assert not await _is_follower(alice, carol.iri)
+    await carol.deliver(follow, alice.base, at=now + timedelta(minutes=5))
+    assert await _is_follower(alice, carol.iri)
 
 
 async def test_an_undo_that_comes_first_wins(alice: Home, carol: Stranger) -> None:

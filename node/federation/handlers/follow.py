@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from node.federation import compose
 from node.federation.handlers import quote
+from node.federation.handlers.anew import is_asked_anew
 from node.federation.handlers.arrived import Arrived, Here, log
 from node.model import Accept, Deliver, Effect, Follow, Iri, Notify, ReactionKind, Reject, RejectQuote, Tell, UndoFollow
 from node.notify import Kind
@@ -17,14 +18,16 @@ from node.storage.relations import State
 async def follow(tx: Tx, arrived: Sequence[Arrived[Follow]], here: Here) -> list[Effect]:
     """Remember a follower; answer at once, unless the owner approves by hand.
 
-    A Follow that was undone is used up: the same one again changes nothing. A repeated Follow of a
-    follower is answered again, since the first answer may have been lost.
+    A Follow that was undone is used up: the same request again changes nothing; one that was signed
+    since is a new one, whatever its id (anew.py). A repeated Follow of a follower is answered again,
+    since the first answer may have been lost.
     """
     effects: list[Effect] = []
     for item in arrived:
         wanted = item.activity
         before = await relations.follower(tx, wanted.actor)
-        if await activities.is_spent(tx, wanted.id, wanted.actor) and (before is None or before.activity != wanted.id):
+        stands = before is not None and before.activity == wanted.id
+        if not stands and await activities.is_spent(tx, wanted.id, wanted.actor) and not await is_asked_anew(tx, item):
             continue
         await log(tx, [item], [wanted.object])
         await actors.mark_back(tx, wanted.actor)
@@ -101,7 +104,7 @@ async def undo(tx: Tx, arrived: Sequence[Arrived[UndoFollow]], here: Here) -> li
             await log(tx, [item], [undone.follow])
             continue
         before = await relations.follower(tx, undone.actor)
-        await log(tx, [item], [undone.object])
+        await log(tx, [item], [undone.follow or undone.object])
         if undone.follow is not None and (before is None or before.activity != undone.follow):
             if before is not None and await activities.is_spent(tx, undone.follow, undone.actor):
                 continue
