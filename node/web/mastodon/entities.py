@@ -296,6 +296,7 @@ def status(post: Post, beside: Aside, ids: Ids, *, is_owner: bool) -> Json:
             own=post.own,
             emojis=emojis,
         ),
+        "quote_approval": parts.quote_approval(post, is_owner=is_owner),
         "cuicui": parts.authorship(post.authorship, parts.proof_url(ids, post.id)),
     }
     if beside.quoted is not None:

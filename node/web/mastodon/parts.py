@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from node.ids import Ids
-from node.model import Attachment, Authorship, Emoji, Poll, Post, Resembled, Verdict
+from node.model import Attachment, Authorship, Emoji, Poll, Post, QuotePolicy, Resembled, Verdict
 
 Json = dict[str, Any]
 
@@ -71,6 +71,30 @@ def _filter(number: int, title: str) -> Json:
         },
         "keyword_matches": [],
         "status_matches": [],
+    }
+
+
+# ── who may quote it ─────────────────────────────────────────────────────────────────────────
+
+_POLICIES = {QuotePolicy.PUBLIC: ["public"], QuotePolicy.FOLLOWERS: ["followers"], QuotePolicy.NOBODY: []}
+
+
+def quote_approval(post: Post, *, is_owner: bool) -> Json:
+    """Who may quote a post, and whether the owner may: apps offer it to nobody where this is missing (Mastodon 4.5).
+
+    Whose rule is for followers, or who has none, is asked (FEP-044f): the quote waits for the answer.
+    """
+    policy, says_nothing = post.note.quote_policy, post.note.quote_policy is None and not post.own
+    if not is_owner or not post.visibility.is_open:
+        mine = "denied"
+    elif post.own or policy is QuotePolicy.PUBLIC:
+        mine = "automatic"
+    else:
+        mine = "denied" if policy is QuotePolicy.NOBODY else "manual"
+    return {
+        "automatic": [] if says_nothing else _POLICIES[policy or QuotePolicy.PUBLIC],
+        "manual": ["unsupported_policy"] if says_nothing else [],
+        "current_user": mine,
     }
 
 

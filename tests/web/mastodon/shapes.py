@@ -189,6 +189,11 @@ _STATUS = {
     "card": Maybe({"url": URL, "title": TEXT, "description": TEXT, "type": TEXT}),
     "language": Maybe(TEXT),
     "application": Maybe({"name": TEXT, "website": Maybe(URL)}),
+    "quote_approval": {
+        "automatic": Many(one_of("public", "followers", "following", "unsupported_policy")),
+        "manual": Many(one_of("public", "followers", "following", "unsupported_policy")),
+        "current_user": one_of("automatic", "manual", "denied", "unknown"),
+    },
     "cuicui": AUTHORSHIP,
 }
 _ASKED_BY_OWNER = {

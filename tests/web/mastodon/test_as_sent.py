@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.support.client import Client
-from tests.support.following import arrives, befriend
+from tests.support.following import arrives, befriend, follows
 from tests.support.homes import Home, eventually
+from tests.support.stranger import Stranger
 from tests.web.mastodon import shapes
 from tests.web.mastodon.test_statuses import posted
 
@@ -80,6 +82,44 @@ async def test_a_quoted_post_comes_whole(alice: Home, bob: Home, app: Client, an
     assert (again["poll"]["own_votes"], again["favourited"]) == ([1], True)
     open_ = (await Client(bob, None).get(f"/api/v1/accounts/{await _own(other)}/statuses")).json[0]
     assert "favourited" not in open_["quote"]["quoted_status"]
+
+
+AS_PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
+RULES: tuple[tuple[dict[str, Any], list[str], str], ...] = (
+    ({"interactionPolicy": {"canQuote": {"automaticApproval": [AS_PUBLIC]}}}, ["public"], "automatic"),
+    ({"interactionPolicy": {"canQuote": {"automaticApproval": ["{followers}"]}}}, ["followers"], "manual"),
+    ({"interactionPolicy": {"canQuote": {"automaticApproval": ["{author}"]}}}, [], "denied"),
+    ({}, [], "manual"),
+)
+
+
+@pytest.mark.parametrize(("rule", "automatic", "mine"), RULES)
+async def test_apps_are_told_whether_a_post_may_be_quoted(
+    alice: Home, app: Client, carol: Stranger, rule: dict[str, Any], automatic: list[str], mine: str
+) -> None:
+    """Elk, Phanpy and Mastodon's own apps offer a quote only where `quote_approval` lets them."""
+    await follows(alice, carol)
+    written = json.dumps(rule).replace("{followers}", f"{carol.iri}/followers").replace("{author}", carol.iri)
+    await carol.deliver(carol.create({**carol.note("<p>quote me</p>"), **json.loads(written)}), alice.base)
+    post = await arrives(alice, "quote me")
+    said = (await app.get(f"/api/v1/statuses/{post.id}")).json["quote_approval"]
+    assert (said["automatic"], said["current_user"]) == (automatic, mine)
+    quote = await app.post("/api/v1/statuses", {"status": "look", "quoted_status_id": str(post.id)})
+    assert (quote.status == 200) is (mine != "denied")
+
+
+@pytest.mark.parametrize(
+    ("policy", "automatic"), [("public", ["public"]), ("followers", ["followers"]), ("nobody", [])]
+)
+async def test_an_own_post_says_who_may_quote_it(
+    app: Client, anybody: Client, policy: str, automatic: list[str]
+) -> None:
+    made = await posted(app, quote_approval_policy=policy)
+    assert made["quote_approval"] == {"automatic": automatic, "manual": [], "current_user": "automatic"}
+    for_all = (await anybody.get(f"/api/v1/statuses/{made['id']}")).json["quote_approval"]
+    assert (for_all["automatic"], for_all["current_user"]) == (automatic, "denied")
+    private = await posted(app, visibility="private")
+    assert private["quote_approval"]["current_user"] == "denied"  # type: ignore[index]
 
 
 async def _own(app: Client) -> str:
