@@ -34,7 +34,7 @@ FIRST = 600.0
 EVERY = 86_400.0
 """Seconds from the start to the first sweep, and from each to the next."""
 
-AT_ONCE = 50
+AT_ONCE = 25
 """Rows that are removed in one transaction."""
 
 REST = 0.05
@@ -62,10 +62,13 @@ class Sweeper:
         self._ids = ids
         self._clock = clock
         self._days = days
+        self._counted = False
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._actors.count_room()
+        if not self._counted:
+            self._counted = True
+            await self._actors.count_room()
         pause = FIRST
         while True:
             await asyncio.sleep(pause)

@@ -50,6 +50,12 @@ async def grant(tx: Tx, new: Grant) -> Grant:
     return _grant((await tx.execute(query)).one())
 
 
+async def quoting(tx: Tx, note: Iri, actor: Iri) -> set[Iri]:
+    """The posts in which somebody was ever let quote a post of the owner's."""
+    query = select(quote_grants.c.quoting).where(quote_grants.c.note == note, quote_grants.c.actor == actor)
+    return {Iri(iri) for iri in (await tx.execute(query)).scalars()}
+
+
 async def own_quoting(tx: Tx, quoted: Iri) -> list[int]:
     """The numbers of the owner's posts that quote this one, by leave."""
     query = select(notes.c.id).where(

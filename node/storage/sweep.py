@@ -152,7 +152,7 @@ async def _waiting(tx: Tx) -> frozenset[int]:
     query = (
         select(notes.c.id, actors.c.iri)
         .join(actors, actors.c.id == notes.c.author_id)
-        .where(notes.c.for_owner, ~notes.c.own, blocks.waits(actors.c.iri))
+        .where(notes.c.for_owner, ~notes.c.own, blocks.waits(actors.c.iri), ~blocks.is_hidden(actors.c.iri))
         .order_by(notes.c.id.desc())
         .limit(MOST_READ)
     )
@@ -289,13 +289,16 @@ async def _remove_posts(tx: Tx, numbers: Sequence[int], _terms: Terms) -> list[s
 
 
 async def _unneeded_log(tx: Tx, iris: Sequence[str], terms: Terms) -> list[str]:
-    """What came in and is evidence for nothing that is here. A follower's Follow stays: the Accept embeds it."""
+    """What came in and is evidence for nothing that is here, and what it was answered with.
+
+    A follower's Follow stays: what undoes it names it.
+    """
     earlier = exists().where(
         notes.c.iri == activities.c.object, revisions.c.note_id == notes.c.id, revisions.c.activity == activities.c.iri
     )
     query = select(activities.c.iri).where(
         activities.c.iri.in_(iris),
-        activities.c.direction == "in",
+        or_(activities.c.direction == "in", activities.c.type.in_(("Accept", "Reject"))),
         activities.c.at < ms(terms.log_before),
         ~exists().where(notes.c.iri == activities.c.object, notes.c.activity == activities.c.iri),
         ~earlier,

@@ -11,6 +11,7 @@ import pytest
 
 from keys import PublicIdentity, canonical, proof
 from node.errors import NotAllowed, NotFound
+from node.federation.handlers import quote
 from node.model import Draft, Iri, Post, QuotePolicy, QuoteState, Tell, Visibility
 from node.storage import quotes
 from tests.support.following import arrives, befriend, follows, said
@@ -103,6 +104,26 @@ async def test_a_quote_of_the_owner_gets_a_stamp(alice: Home, carol: Stranger, p
 
 async def _two(place: Place, kind: str) -> bool:
     return len(place.of_type(kind)) == 2
+
+
+async def test_nobody_asks_for_stamps_without_end(
+    alice: Home, carol: Stranger, dave: Stranger, place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    """security.md §10: each is kept and served for good. What was allowed is answered as before, and others may ask."""
+    monkeypatch.setattr(quote, "MOST_EACH", 2)
+    post = await said(alice, "Quotable")
+    wanted = [asks(carol, carol.note("x"), post.note.iri) for _ in range(3)]
+    again = {**wanted[0], "id": carol.new_id("activities")}
+    verdicts = []
+    for who, request in (
+        *((carol, one) for one in (*wanted, again)),
+        (dave, asks(dave, dave.note("x"), post.note.iri)),
+    ):
+        place.received.clear()
+        assert (await who.deliver(request, alice.base)).status == 202
+        await alice.quiet()
+        verdicts.append([item.json["type"] for item in place.received])
+    assert verdicts == [["Accept"], ["Accept"], ["Reject"], ["Accept"], ["Accept"]]
 
 
 @pytest.mark.parametrize(

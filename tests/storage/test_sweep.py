@@ -425,9 +425,12 @@ async def test_the_log_keeps_what_is_evidence(store: Store) -> None:
         await arrivals.put(
             tx, activity=waiting.iri, actor=STRANGER, body=b"{}", headers=(), key_id=ME, received_at=OLD, next_at=NOW
         )
-    assert (await swept(store))["log"] == len(go)
+        answer = Logged(Iri(f"{ME}/accept"), "out", ME, "Accept", ME, OLD, b"{}")
+        own = Logged(Iri(f"{ME}/like"), "out", ME, "Like", POST, OLD, b"{}")
+        await activities.record_many(tx, [answer, own])
+    assert (await swept(store))["log"] == len(go) + 1, "and what they were answered with"
     async with store.read() as tx:
-        assert all([await activities.get(tx, one.iri) for one in (*stay, waiting)])
+        assert all([await activities.get(tx, one.iri) for one in (*stay, waiting, own)])
         assert await activities.get(tx, Iri(f"{POST}/activity")), "of the version before"
     assert (await swept(store, days=1))["log"] == 0, "what came lately guards against replays, whatever is set"
 

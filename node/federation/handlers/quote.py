@@ -24,6 +24,9 @@ from node.storage import actors, chores, notes, quotes, relations
 from node.storage.dialect import Tx
 from node.storage.quotes import Grant
 
+MOST_EACH = 20
+"""Posts in which one account may quote one post of the owner's: each is a stamp that is served for good."""
+
 
 async def request(tx: Tx, arrived: Sequence[Arrived[QuoteRequest]], here: Here) -> list[Effect]:
     """Somebody wants to quote the owner: answered at once, by what the post itself says about it.
@@ -41,7 +44,7 @@ async def request(tx: Tx, arrived: Sequence[Arrived[QuoteRequest]], here: Here) 
         inboxes = tuple(await actors.inboxes(tx, [wanted.actor]))
         answer = here.ids.activity(here.snowflake.mint(here.now))
         given: Grant | None = None
-        if await _may_quote(tx, post, wanted.actor):
+        if await _may_quote(tx, post, wanted.actor) and await _has_room(tx, wanted):
             stamp = here.ids.stamp(here.snowflake.mint(here.now))
             given = await quotes.grant(tx, Grant(stamp, wanted.object, wanted.instrument, wanted.actor, here.now))
         if given is None or given.revoked_at is not None:
@@ -61,6 +64,11 @@ async def _may_quote(tx: Tx, post: Post, actor: Iri) -> bool:
             return await relations.is_follower(tx, actor)
         case QuotePolicy.NOBODY:
             return False
+
+
+async def _has_room(tx: Tx, wanted: QuoteRequest) -> bool:
+    given = await quotes.quoting(tx, wanted.object, wanted.actor)
+    return wanted.instrument in given or len(given) < MOST_EACH
 
 
 async def accept(tx: Tx, arrived: Sequence[Arrived[AcceptQuote]], here: Here) -> list[Effect]:
