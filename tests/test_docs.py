@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from keys import canonical, transport
-from node import cli
+from node import cli, door
 from node.federation import actors, batch, parse, patience, reception
 from node.federation.handlers import TABLE
-from node.settings import ABOUT
+from node.settings import ABOUT, FILE, Settings
+from node.web.streaming import HEARTBEAT
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,3 +74,29 @@ def test_the_readme_has_the_two_lines() -> None:
         ".venv/bin/cuicui run",
         ".venv/bin/python -m pytest -n 2",
     ]
+
+
+def test_the_files_for_servers_fit_the_node() -> None:
+    """What deploy/ says twice is the same: port, paths, and times that must be shorter or longer than the node's."""
+    caddy, nginx, unit = (
+        (ROOT / "deploy" / name).read_text() for name in ("Caddyfile", "nginx.conf", "cuicui.service")
+    )
+    defaults = Settings(data=Path("/var/lib/cuicui"))
+    assert f"reverse_proxy {defaults.listen} " in caddy
+    assert f"server {defaults.listen};" in nginx
+    for kept in (re.search(r"keepalive (\d+)s", caddy), re.search(r"keepalive_timeout (\d+)s", nginx)):
+        assert kept is not None
+        assert int(kept[1]) < door.KEPT < door.KEPT_BEHIND_PROXY
+    for silence in (
+        re.search(r"proxy_read_timeout (\d+)s", nginx),
+        re.search(r"response_header_timeout (\d+)s", caddy),
+    ):
+        assert silence is not None
+        assert int(silence[1]) > 2 * HEARTBEAT
+    room = re.search(r"client_max_body_size (\d+)m", nginx)
+    assert room is not None
+    assert int(room[1]) > max(defaults.recording_limit, defaults.image_limit)
+    assert f"Environment=CUICUI_DATA={defaults.data}\n" in unit
+    assert f"StateDirectory={defaults.data.name}\n" in unit
+    assert f"AssertPathExists={defaults.data / FILE}\n" in unit
+    assert 'trusted_proxies = ["127.0.0.1"' in (ROOT / "deploy" / "README.md").read_text()
