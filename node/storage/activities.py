@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import bindparam, delete, func, select, update
 
 from node.model import Iri
-from node.storage.dialect import Tx, insert_new, ms, when
+from node.storage.dialect import Tx, insert_new, ms, rows_among, when
 from node.storage.schema import activities
 
 
@@ -62,8 +62,7 @@ async def senders(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Iri]:
     It goes by id and actor: a neighbour on the same server who uses somebody's coming id first must
     not shut them out (security.md §1).
     """
-    rows = await tx.execute(_SENDERS, {"iris": list(iris)})
-    return {Iri(row.iri): Iri(row.actor) for row in rows}
+    return {Iri(iri): Iri(actor) for iri, actor in await rows_among(tx, _SENDERS, iris)}
 
 
 def apart(iri: Iri, actor: Iri) -> Iri:

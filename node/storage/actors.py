@@ -12,7 +12,7 @@ from sqlalchemy import Join, Select, bindparam, exists, func, select, update
 from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Emoji, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
 from node.storage.blocks import is_hidden
-from node.storage.dialect import Tx, insert, ms, ms_or_none, upsert, when, when_or_none
+from node.storage.dialect import Tx, insert, ms, ms_or_none, rows_among, upsert, when, when_or_none
 from node.storage.schema import actors, follows, keys, standings
 
 
@@ -289,12 +289,11 @@ _BRIEFS = (
 
 
 async def briefs(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Brief]:
-    rows = await tx.execute(_BRIEFS, {"iris": list(iris)})
     found: dict[Iri, Brief] = {}
-    for row in rows:
-        followed = row.state == "accepted"
-        ignored = not followed and row.standing == "ignored"
-        found[Iri(row.iri)] = Brief(row.id, _iri(row.followers), followed, followed and bool(row.notify), ignored)
+    for iri, number, followers, state, notify, standing in await rows_among(tx, _BRIEFS, iris):
+        followed = state == "accepted"
+        ignored = not followed and standing == "ignored"
+        found[Iri(iri)] = Brief(number, _iri(followers), followed, followed and bool(notify), ignored)
     return found
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Executable, Insert, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import DBAPIError
 
 from node.storage.core import AsyncConnection
 
@@ -62,7 +64,60 @@ async def insert_new(tx: Tx, table: Table, rows: Sequence[Row], *, known_by: Seq
         return
     columns = tuple(rows[0])
     bulk = _bulk_insert(tx.dialect, table, columns, tuple(known_by))
-    await tx.exec_driver_sql(bulk.sql, [bulk.values(row) for row in rows])
+    values = [bulk.values(row) for row in rows]
+    if is_sqlite(tx):
+        await _straight(tx, bulk.sql, values, many=True)
+    else:
+        await tx.exec_driver_sql(bulk.sql, values)
+
+
+async def insert_each(tx: Tx, statement: Insert, rows: Sequence[Row]) -> None:
+    """Run an INSERT that says its parameters itself, with each of these; they are given as the driver takes them."""
+    if not is_sqlite(tx):
+        await tx.execute(statement, rows)
+    elif rows:
+        sql, order = _compiled(tx.dialect, statement)
+        await _straight(tx, sql, [tuple([row[name] for name in order]) for row in rows], many=True)
+
+
+_ROUNDED = 8
+
+
+async def rows_among(tx: Tx, statement: Executable, iris: Iterable[str]) -> Sequence[Any]:
+    """The rows of a SELECT whose one parameter is the expanding `iris`, as plain as the driver gives them.
+
+    For what is asked for each batch that comes in, on SQLite past SQLAlchemy: of the 180 µs that the accounts of 24
+    notes took, 60 are left.
+    """
+    asked = list(iris)
+    if not asked:
+        return ()
+    if not is_sqlite(tx):
+        return (await tx.execute(statement, {"iris": asked})).all()
+    asked += asked[-1:] * (-len(asked) % _ROUNDED)  # so that there are few statements, which SQLite knows again
+    sql, order = _compiled(tx.dialect, statement)
+    assert set(order) == {"iris"}, "there are other parameters"
+    places = ", ".join("?" * len(asked))
+    return await _straight(tx, sql.replace("__[POSTCOMPILE_iris]", places), asked * len(order))
+
+
+async def _straight(tx: Tx, sql: str, parameters: Sequence[Any], *, many: bool = False) -> Sequence[Any]:
+    """To the connection of this transaction on SQLite; what goes wrong is said in SQLAlchemy's words, as elsewhere."""
+    assert tx.sync_connection is not None, "the transaction is over"
+    cursor = tx.sync_connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+    try:
+        await (cursor.executemany if many else cursor.execute)(sql, parameters)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(sql, parameters, error, sqlite3.Error, ismulti=many) from error
+    rows: Sequence[Any] = await cursor.fetchall()
+    return rows
+
+
+@lru_cache(maxsize=64)
+def _compiled(dialect: Dialect, statement: Executable) -> tuple[str, tuple[str, ...]]:
+    """The words, and the names of the parameters in order."""
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    return str(compiled), tuple(compiled.positiontup)
 
 
 class _Bulk:

@@ -27,7 +27,7 @@ from node.model import (
 from node.storage import polls, tags
 from node.storage.actors import RESEMBLED, beside_the_real, to_actor
 from node.storage.blocks import is_hidden
-from node.storage.dialect import Tx, insert_new, ms, ms_or_none, upsert, when, when_or_none
+from node.storage.dialect import Tx, insert_new, ms, ms_or_none, rows_among, upsert, when, when_or_none
 from node.storage.schema import actors, featured, home, notes, reactions, tombstones, votes
 
 OPEN = (Visibility.PUBLIC.value, Visibility.UNLISTED.value)
@@ -168,8 +168,8 @@ async def known(tx: Tx, authors: Mapping[Iri, Iri]) -> set[Iri]:
     """
     if not authors:
         return set()
-    rows = await tx.execute(_KNOWN, {"iris": list(authors)})
-    return {Iri(row.iri) for row in rows if row.author is None or authors[row.iri] == row.author}
+    rows = await rows_among(tx, _KNOWN, authors)
+    return {Iri(iri) for iri, author in rows if author is None or authors[iri] == author}
 
 
 @dataclass(frozen=True, slots=True)

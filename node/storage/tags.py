@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Select, Text, and_, bindparam, delete, exists, select
 from sqlalchemy import insert as plain_insert
 
-from node.storage.dialect import Tx, insert_new, ms, when
+from node.storage.dialect import Tx, insert_each, insert_new, ms, when
 from node.storage.schema import actors as people
 from node.storage.schema import followed_tags, follows, home, note_tags, notes
 from node.text import fold_tag
@@ -39,7 +39,7 @@ async def index(tx: Tx, carried: Iterable[tuple[int, Sequence[str]]]) -> None:
         for tag in dict.fromkeys(map(fold_tag, written))
     ]
     if rows:
-        await tx.execute(_INDEX, rows)
+        await insert_each(tx, _INDEX, rows)
 
 
 async def reindex(tx: Tx, number: int, written: Sequence[str]) -> None:

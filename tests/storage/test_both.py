@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
+from node.errors import StoreError
 from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Draft, Iri, Note, Verdict, Visibility
 from node.storage import activities, actors, arrivals, hosts, notes, queue, refusals, relations, timelines
 from node.storage import store as store_module
 from node.storage.activities import Logged
+from node.storage.dialect import Tx
 from node.storage.queue import Retry
 from node.storage.refusals import Refusal
 from node.storage.relations import State
@@ -102,6 +105,56 @@ async def test_bytes_come_back_as_they_went_in(store: Store) -> None:
         assert await activities.get(tx, _logged("1").iri) == _logged("1")
         seen = await activities.senders(tx, [_logged("2").iri, Iri("https://x.example/")])
     assert seen == {_logged("2").iri: _logged("2").actor}
+
+
+@pytest.mark.parametrize("many", [0, 1, 7, 8, 9, 128, 300])
+async def test_as_many_as_are_asked_for_are_found(store: Store, many: int) -> None:
+    """What is asked for each batch is asked of all its activities at once, however many they are."""
+    there = [_logged(str(number)) for number in range(many)]
+    async with store.write() as tx:
+        await activities.record_many(tx, there)
+        seen = await activities.senders(tx, [one.iri for one in there] + [Iri("https://x.example/")] * (many % 2))
+        assert seen == {one.iri: HER for one in there}
+        assert await notes.known(tx, {one.iri: HER for one in there}) == set()
+        both = await actors.briefs(tx, [HER, HIM, *(one.iri for one in there)])
+    assert {iri: brief.followers for iri, brief in both.items()} == {
+        HER: f"{HER}/followers",
+        HIM: f"{HIM}/followers",
+    }
+
+
+async def test_what_the_database_refuses_is_said_in_its_words(store: Store) -> None:
+    """A row that breaks a rule is a StoreError and nothing of it stays, also where SQLAlchemy is not asked."""
+    nobodys = replace(await _note(store, "1"), author_id=404)
+
+    async def write() -> None:
+        async with store.write() as tx:
+            await activities.record_many(tx, [_logged("1")])
+            await notes.add_many(tx, [nobodys])
+
+    with pytest.raises(StoreError, match=r"the database refused: .*(?i:foreign key)"):
+        await write()
+    async with store.read() as tx:
+        assert await activities.get(tx, _logged("1").iri) is None
+
+
+async def test_one_row_of_many_can_be_taken_back(store: Store) -> None:
+    """Within a savepoint of its own, one that fails leaves its neighbours as they are."""
+    nobodys = replace(await _note(store, "1"), author_id=404)
+
+    async def fail(tx: Tx) -> None:
+        async with tx.begin_nested():
+            await activities.record_many(tx, [_logged("2")])
+            await notes.add_many(tx, [nobodys])
+
+    async with store.write() as tx:
+        await activities.record_many(tx, [_logged("1")])
+        with pytest.raises(IntegrityError):
+            await fail(tx)
+        await activities.record_many(tx, [_logged("3")])
+    async with store.read() as tx:
+        there = await activities.senders(tx, [_logged(name).iri for name in "123"])
+    assert set(there) == {_logged("1").iri, _logged("3").iri}
 
 
 async def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
