@@ -34,8 +34,11 @@ FRESH = timedelta(hours=24)
 ROOM = 64 * 1024 * 1024
 """Bytes a day that are kept of what people of one host say and show whom the owner does not follow."""
 
-ROOM_FOR_DELETIONS = 16 * 1024 * 1024
+ROOM_FOR_DELETIONS = 4 * 1024 * 1024
 """Bytes a day of what they delete: each is remembered, so that what is deleted does not come back."""
+
+MOST_RETIRED = 50
+"""Keys of one account that are remembered although it lists them no more; the oldest go."""
 
 REFETCH_PAUSE = timedelta(minutes=5)
 """A failed verification may make us ask for the same key again this often, not more."""
@@ -199,7 +202,8 @@ class Actors:
                 or continuity.proven_by_pinned(fetched, actor, known, now)
                 or await continuity.announced(tx, actor, known)
             )
-            for change in pins.decide(known, loadable, continuity=follows_on):
+            changes = pins.decide(known, loadable, continuity=follows_on)
+            for change in changes:
                 await stored.add_key(tx, change.key, since=now, trust=change.trust, state=change.state)
                 if known:
                     log.warning(
@@ -207,6 +211,8 @@ class Actors:
                         extra={"actor": actor.iri, "key": change.key.id, "trust": change.trust.value},
                     )
                     count(f"key.{change.state.value}")
+            if len(known) + len(changes) > MOST_RETIRED:
+                await stored.thin_keys(tx, actor.iri, MOST_RETIRED)
             await stored.put(
                 tx,
                 actor,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Join, Select, bindparam, exists, func, select, update
+from sqlalchemy import Join, Select, and_, bindparam, delete, exists, func, select, update
 
 from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Emoji, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
@@ -355,6 +355,17 @@ async def add_key(tx: Tx, key: ActorKey, *, since: datetime, trust: Trust, state
         "state": state.value,
     }
     await upsert(tx, keys, row, keep=("since",))
+
+
+async def thin_keys(tx: Tx, owner: Iri, most: int) -> None:
+    """Forget the oldest of somebody's retired keys but for `most`, and never one that the owner of the node compared.
+
+    One that turns up again is a key never seen, beside others of its kind: it is not pinned by that.
+    """
+    retired = and_(keys.c.owner == owner, keys.c.state == KeyState.RETIRED, keys.c.trust != Trust.COMPARED)
+    query = select(keys.c.id, keys.c.material).where(retired).order_by(keys.c.since.desc(), keys.c.id)
+    for row in list(await tx.execute(query.offset(most))):
+        await tx.execute(delete(keys).where(retired, keys.c.id == row.id, keys.c.material == row.material))
 
 
 async def set_key_state(

@@ -66,7 +66,10 @@ MOST_NOTIFICATIONS = 20_000
 LOG_AT_LEAST = timedelta(days=30)
 """How long an activity is in the log that is evidence for nothing: the guard against replays outlives their window."""
 
-TOMBSTONES_AT_LEAST = timedelta(days=180)
+MOST_PARKED = 1_000
+"""Activities that were given up and are kept to be looked at; the oldest go."""
+
+TOMBSTONES_AT_LEAST = timedelta(days=90)
 """How long others' deleted posts are remembered as such."""
 
 ANCESTORS = 200
@@ -375,12 +378,12 @@ async def _unneeded_hosts(tx: Tx, origins: Sequence[str], terms: Terms) -> list[
 
 
 async def _unneeded_tombstones(tx: Tx, iris: Sequence[str], terms: Terms) -> list[str]:
-    """Never the owner's: their addresses answer that they are gone. Nor those of whom the owner follows."""
+    """Never the owner's: their addresses answer that they are gone. Nor those of people the owner knows."""
     query = select(tombstones.c.iri).where(
         tombstones.c.iri.in_(iris),
         tombstones.c.author != terms.me,
         tombstones.c.deleted_at < ms(terms.tombstones_before),
-        ~_is_followed(tombstones.c.author),
+        ~blocks.is_known(tombstones.c.author),
     )
     return list((await tx.execute(query)).scalars())
 
@@ -407,8 +410,10 @@ BROOMS: tuple[Broom, ...] = (
 
 async def tidy(tx: Tx, terms: Terms) -> int:
     """What is bounded by one statement: activities given up long ago, and notifications beyond MOST_NOTIFICATIONS."""
-    parked = and_(arrivals.c.next_at.is_(None), arrivals.c.received_at < ms(terms.log_before))
-    gone = int((await tx.execute(delete(arrivals).where(parked))).rowcount)
+    parked = arrivals.c.next_at.is_(None)
+    last = select(arrivals.c.id).where(parked).order_by(arrivals.c.id.desc()).offset(MOST_PARKED).limit(1)
+    old = or_(arrivals.c.received_at < ms(terms.log_before), arrivals.c.id <= last.scalar_subquery())
+    gone = int((await tx.execute(delete(arrivals).where(parked, old))).rowcount)
     oldest = select(notifications.c.id).order_by(notifications.c.id.desc()).offset(MOST_NOTIFICATIONS).limit(1)
     beyond = notifications.c.id <= oldest.scalar_subquery()
     return gone + int((await tx.execute(delete(notifications).where(beyond))).rowcount)

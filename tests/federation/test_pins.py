@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from keys import Identity, proof
+from node.federation import actors as people
 from node.federation.authenticate import _proof_under as under
 from node.federation.pins import Change, decide
 from node.federation.policy import ProofBroken, ProofHolds
@@ -162,6 +163,31 @@ async def test_a_key_found_changed_is_used_and_marked(alice: Home, carol: Strang
     carol.rsa = rsa_key("carol, after a fire")
     carol.publish()
     assert await _verdict(alice, carol, "it is me, believe me") is Verdict.CHANGED
+
+
+async def test_an_account_that_changes_its_keys_for_ever_is_remembered_in_part(
+    alice: Home, dave: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md §10: bounded. A key that was forgotten so is no first use when it comes back."""
+    monkeypatch.setattr(people, "MOST_RETIRED", 3)
+    await greet(alice, dave)
+    first, compared = dave.identity, Identity.generate()
+    for identity in (compared, *(Identity.generate() for _ in range(8))):
+        dave.identity = identity
+        dave.publish()
+        await alice.node.actors.refresh(dave.iri)
+        if identity is compared:
+            async with alice.node.store.write() as tx:
+                material = compared.public.multikey
+                await stored.set_key_state(tx, dave.iri, [material], P, COMPARED)
+    states = await _states(alice, dave)
+    assert len([state for state, _ in states.values() if state is R]) == 4
+    assert first.public.multikey not in states
+    assert states[compared.public.multikey] == (R, COMPARED)
+    dave.identity = first
+    dave.publish()
+    await alice.node.actors.refresh(dave.iri)
+    assert (await _states(alice, dave))[first.public.multikey] == (C, FIRST)
 
 
 async def test_an_update_under_the_new_key_is_no_continuity(alice: Home, carol: Stranger) -> None:

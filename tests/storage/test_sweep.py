@@ -554,24 +554,26 @@ async def test_servers_are_forgotten_with_the_last_who_lives_there(store: Store)
         assert set((await tx.execute(select(hosts.c.origin))).scalars()) == {lived_in, lately}
 
 
-async def test_tombstones_last_half_a_year(store: Store) -> None:
-    """The owner's for good, and those of whom the owner follows: what they deleted stays deleted."""
-    authors = {ME: OLD, FRIEND: OLD, STRANGER: OLD, OTHER: NOW - timedelta(days=100)}
+async def test_tombstones_last_a_quarter(store: Store) -> None:
+    """The owner's for good, and those of people the owner knows: what they deleted stays deleted."""
+    authors = {ME: OLD, FRIEND: OLD, AUTHOR: OLD, STRANGER: OLD, OTHER: NOW - timedelta(days=80)}
     async with store.write() as tx:
+        await blocks.stand(tx, [AUTHOR], Standing.ALLOWED, OLD)
         for author, at in authors.items():
             row = {"iri": f"{author}/x", "author": author, "former_type": "Note", "deleted_at": ms(at), "public": True}
             await tx.execute(insert(tombstones).values(**row))
     assert (await swept(store))["tombstones"] == 1
     async with store.read() as tx:
         left = set((await tx.execute(select(tombstones.c.author))).scalars())
-    assert left == {ME, FRIEND, OTHER}
+    assert left == {ME, FRIEND, AUTHOR, OTHER}
 
 
 async def test_what_was_given_up_and_told_long_ago_goes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parked activities after a month, notifications when there are too many; the newest stay."""
+    """Parked activities after a month or when there are too many, as notifications do; the newest stay."""
     monkeypatch.setattr(sweep, "MOST_NOTIFICATIONS", 2)
+    monkeypatch.setattr(sweep, "MOST_PARKED", 2)
     async with store.write() as tx:
-        for number, at in enumerate((OLD, NOW)):
+        for number, at in enumerate((OLD, NOW, NOW, NOW)):
             await arrivals.put(
                 tx,
                 activity=Iri(f"https://remote.example/a/{number}"),
@@ -588,5 +590,5 @@ async def test_what_was_given_up_and_told_long_ago_goes(store: Store, monkeypatc
             await tx.execute(insert(notifications).values(id=number + 1, kind="follow", actor=STRANGER, at=1))
     await swept(store)
     async with store.read() as tx:
-        assert await arrivals.waiting(tx) == (0, 1)
+        assert await arrivals.waiting(tx) == (0, 2)
         assert set((await tx.execute(select(notifications.c.id))).scalars()) == {3, 4}
