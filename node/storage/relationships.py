@@ -30,6 +30,7 @@ class Relationship:
     showing_boosts: bool = True
     notifying: bool = False
     languages: tuple[str, ...] = ()
+    endorsed: bool = False
     remark: str = ""
 
 
@@ -60,6 +61,7 @@ async def of(tx: Tx, people: Iterable[Iri], now: datetime) -> dict[Iri, Relation
             showing_boosts=follow is None or bool(follow.boosts),
             notifying=follow is not None and bool(follow.notify),
             languages=tuple(follow.languages or ()) if follow is not None else (),
+            endorsed=follow is not None and bool(follow.endorsed),
             remark=noted.get(iri, ""),
         )
     return found
@@ -81,6 +83,18 @@ async def tune_follow(
     values = {name: value for name, value in given.items() if value is not None}
     if values:
         await tx.execute(update(follows).where(follows.c.actor == actor).values(values))
+
+
+async def endorse(tx: Tx, actor: Iri, *, endorsed: bool) -> bool:
+    """Whether there is a follow to be endorsed. It ends with the follow."""
+    followed = (follows.c.actor == actor) & (follows.c.state == State.ACCEPTED)
+    return bool((await tx.execute(update(follows).where(followed).values(endorsed=endorsed))).rowcount)
+
+
+async def endorsed(tx: Tx) -> list[Iri]:
+    """Whom the owner features, the last followed first."""
+    query = select(follows.c.actor).where(follows.c.endorsed, follows.c.state == State.ACCEPTED)
+    return [Iri(iri) for iri in (await tx.execute(query.order_by(follows.c.since.desc(), follows.c.actor))).scalars()]
 
 
 async def tune_mute(tx: Tx, actor: Iri, *, notifications: bool) -> None:

@@ -212,6 +212,7 @@ follows = Table(
     Column("boosts", Boolean, nullable=False, server_default=true()),  # whether what they boost is shown
     Column("notify", Boolean, nullable=False, server_default=false()),  # whether each post of theirs is announced
     Column("languages", JSON),  # only these, if any are named
+    Column("endorsed", Boolean, nullable=False, server_default=false()),  # whom the owner's apps list as featured
 )
 
 followers = Table(

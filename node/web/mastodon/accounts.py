@@ -140,6 +140,5 @@ ROUTES = (
     Route("GET", "/api/v1/accounts/:id/followers", followers, "read:accounts", anonymous=True),
     Route("GET", "/api/v1/accounts/:id/following", following, "read:accounts", anonymous=True),
     Route("GET", "/api/v1/accounts/:id/featured_tags", nothing, "read:accounts", anonymous=True),
-    Route("GET", "/api/v1/accounts/:id/endorsements", nothing, "read:accounts", anonymous=True),
     Route("GET", "/api/v1/accounts/:id/identity_proofs", nothing, "read:accounts", anonymous=True),
 )

@@ -44,7 +44,6 @@ ROUTES = (
     Route("GET", "/api/v2/suggestions", always([]), "read"),
     Route("GET", "/api/v1/suggestions", always([]), "read"),
     Route("GET", "/api/v1/directory", always([]), ANYONE),
-    Route("GET", "/api/v1/endorsements", always([]), "read:accounts"),
     Route("GET", "/api/v1/instance/peers", always([]), ANYONE),
     Route("GET", "/api/v1/instance/rules", always([]), ANYONE),
     Route("GET", "/api/v1/instance/activity", always([]), ANYONE),

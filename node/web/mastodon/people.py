@@ -64,7 +64,7 @@ def relationship(number: int, how: Relationship) -> Json:
         "requested": how.requested,
         "requested_by": how.requested_by,
         "domain_blocking": how.domain_blocking,
-        "endorsed": False,
+        "endorsed": how.endorsed,
         "note": how.remark,
     }
 

@@ -125,6 +125,42 @@ async def note(call: Call) -> web.Response:
     return await _now(call, known)
 
 
+# ── who is featured ──────────────────────────────────────────────────────────────────────────
+
+
+async def endorse(call: Call) -> web.Response:
+    """Feature somebody followed: a list of the owner's apps; this node publishes none."""
+    known = await _other(call)
+    async with call.rooms.store.write() as tx:
+        if not await relationships.endorse(tx, known.actor.iri, endorsed=True):
+            raise Invalid("Validation failed: You must be already following the person you want to endorse")
+    return await _now(call, known)
+
+
+async def unendorse(call: Call) -> web.Response:
+    known = await _other(call)
+    async with call.rooms.store.write() as tx:
+        await relationships.endorse(tx, known.actor.iri, endorsed=False)
+    return await _now(call, known)
+
+
+async def endorsed(call: Call) -> web.Response:
+    async with call.rooms.store.read() as tx:
+        listed = await people.listed(tx, await relationships.endorsed(tx))
+        shown = await gather.accounts(tx, call.rooms, [actor for _, actor in listed], is_owner=True)
+    return paged(call, [identifier for identifier, _ in listed], shown)
+
+
+async def endorsed_by(call: Call) -> web.Response:
+    """Of others nothing is known here, and of the owner nothing is said to others."""
+    async with call.rooms.store.read() as tx:
+        known = await people.by_number(tx, call.id())
+    own = known.actor.iri == call.rooms.ids.actor
+    if not own and not call.is_owner:
+        raise NotFound("Record not found")
+    return await endorsed(call) if own and call.is_owner else reply([])
+
+
 # ── who asks to follow ───────────────────────────────────────────────────────────────────────
 
 
@@ -158,6 +194,12 @@ ROUTES = (
     Route("POST", "/api/v1/accounts/:id/mute", mute, "write:mutes"),
     Route("POST", "/api/v1/accounts/:id/unmute", unmute, "write:mutes"),
     Route("POST", "/api/v1/accounts/:id/note", note, "write:accounts"),
+    Route("POST", "/api/v1/accounts/:id/endorse", endorse, "write:accounts"),
+    Route("POST", "/api/v1/accounts/:id/unendorse", unendorse, "write:accounts"),
+    Route("POST", "/api/v1/accounts/:id/pin", endorse, "write:accounts"),
+    Route("POST", "/api/v1/accounts/:id/unpin", unendorse, "write:accounts"),
+    Route("GET", "/api/v1/accounts/:id/endorsements", endorsed_by, "read:accounts", anonymous=True),
+    Route("GET", "/api/v1/endorsements", endorsed, "read:accounts"),
     Route("GET", "/api/v1/follow_requests", requests, "read:follows"),
     Route("POST", "/api/v1/follow_requests/:id/authorize", authorize, "write:follows"),
     Route("POST", "/api/v1/follow_requests/:id/reject", reject, "write:follows"),

@@ -93,7 +93,30 @@ async def test_the_owner_mutes_blocks_and_notes(alice: Home, app: Client, carol:
     assert (await app.post(f"{at}/unblock")).status == 200
 
 
-@pytest.mark.parametrize("act", ["follow", "block", "mute", "note"])
+@pytest.mark.parametrize(("do", "undo"), [("endorse", "unendorse"), ("pin", "unpin")])
+async def test_the_owner_features_whom_they_follow(
+    alice: Home, app: Client, anybody: Client, carol: Stranger, dave: Stranger, do: str, undo: str
+) -> None:
+    """`endorsed`, and the list of them; for the owner's eyes, as all that the owner reads (security.md §9)."""
+    for who in (carol, dave):
+        await follows(alice, who)
+    own, number = await number_of(app, "alice"), await number_of(app, carol.handle)
+    at, lists = f"/api/v1/accounts/{number}", ("/api/v1/endorsements", f"/api/v1/accounts/{own}/endorsements")
+    assert (await app.post(f"{at}/{do}")).json["endorsed"] is True
+    for list_ in lists:
+        assert [account["acct"] for account in (await app.get(list_)).json] == [carol.handle.removeprefix("@")]
+    assert (await app.get(f"{at}/endorsements")).json == []
+    assert (await anybody.get(lists[1])).json == []
+    assert (await anybody.get(f"{at}/endorsements")).status == 404
+    assert (await app.post(f"{at}/{undo}")).json["endorsed"] is False
+    assert (await app.get(lists[0])).json == []
+    await app.post(f"{at}/{do}")
+    assert (await app.post(f"{at}/unfollow")).json["endorsed"] is False
+    answer = await app.post(f"{at}/{do}")
+    assert (answer.status, (await app.get(lists[0])).json) == (422, [])
+
+
+@pytest.mark.parametrize("act", ["follow", "block", "mute", "note", "endorse", "pin"])
 async def test_nobody_does_such_a_thing_to_themselves_or_to_nobody(app: Client, act: str) -> None:
     own = (await app.get("/api/v1/accounts/verify_credentials")).json["id"]
     assert (await app.post(f"/api/v1/accounts/{own}/{act}")).status == 403

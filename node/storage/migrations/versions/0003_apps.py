@@ -265,6 +265,7 @@ def upgrade() -> None:
     op.add_column("follows", sa.Column("boosts", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("follows", sa.Column("notify", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("follows", sa.Column("languages", sa.JSON(), nullable=True))
+    op.add_column("follows", sa.Column("endorsed", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("mutes", sa.Column("notifications", sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column("notes", sa.Column("quote_state", sa.Text(), nullable=True))
     op.add_column("notes", sa.Column("quote_stamp", sa.Text(), nullable=True))
