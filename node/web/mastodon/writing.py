@@ -12,7 +12,7 @@ from pydantic import field_validator
 
 from node.errors import NotAllowed, NotFound
 from node.media.library import Description
-from node.model import Draft, Iri, PollDraft, Post, QuotePolicy, Visibility
+from node.model import Draft, Iri, Poll, PollDraft, Post, QuotePolicy, Visibility
 from node.storage import timelines
 from node.storage.scheduled import Scheduled
 from node.web.mastodon import entities, gather, parts
@@ -88,6 +88,7 @@ class Edited(Form):
     language: str | None = None
     media_ids: tuple[str, ...] | None = None
     media_attributes: tuple[Described, ...] = ()
+    poll: NewPoll | None = None
 
     @field_validator("media_ids", "media_attributes", mode="before")
     @classmethod
@@ -203,6 +204,8 @@ async def edit(call: Call) -> web.Response:
     post, form = await found(call), call.form(Edited)
     if not post.own or post.boosted_by is not None:
         raise NotFound("Record not found")
+    if form.poll is not None and form.poll.options and not _same_poll(form.poll, post.note.poll):
+        raise Invalid("Validation failed: Poll stays as it was asked: delete the status, and ask anew")
     words = post.note.source or "" if form.status is None else form.status
     media = None if form.media_ids is None else _media(form.media_ids)
     if not words.strip() and not (post.note.attachments if media is None else media):
@@ -227,6 +230,14 @@ async def edit(call: Call) -> web.Response:
             raise
         return reply(await shown(call, post))
     return reply(await shown(call, posted.post))
+
+
+def _same_poll(wanted: NewPoll, asked: Poll | None) -> bool:
+    names = tuple(name.strip() for name in wanted.options if name.strip())  # some apps send an empty one at the end
+    return asked is not None and (names, wanted.multiple) == (
+        tuple(choice.name for choice in asked.choices),
+        asked.multiple,
+    )
 
 
 # ── later ────────────────────────────────────────────────────────────────────────────────────

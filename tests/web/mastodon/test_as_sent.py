@@ -38,6 +38,22 @@ async def test_null_stands_for_what_is_not_there(app: Client) -> None:
     assert (await app.post("/api/v1/statuses", {"status": None})).json["error"].endswith("Text can't be blank")
 
 
+async def test_an_edit_that_would_change_a_poll_is_refused(app: Client) -> None:
+    """Votes are for choices as they were asked. Tusky and Elk send the poll with every edit of the words."""
+    asked = {"options": ["tea", "coffee"], "expires_in": 3600, "multiple": False}
+    made = await posted(app, "?", poll=asked)
+    path = f"/api/v1/statuses/{made['id']}"
+    same = {"status": "which one?", "poll": {**asked, "options": ["tea", "coffee", ""], "expires_in": 3012}}
+    answer = await app.request("PUT", path, json=same)
+    assert (answer.status, answer.json["content"]) == (200, "<p>which one?</p>")
+    for other in ({**asked, "options": ["tea", "milk"]}, {**asked, "multiple": True}):
+        answer = await app.request("PUT", path, json={"status": "no", "poll": other})
+        assert answer.status == 422, answer.body
+    plain = await posted(app, "plain")
+    assert (await app.request("PUT", f"/api/v1/statuses/{plain['id']}", json=same)).status == 422
+    assert [option["title"] for option in (await app.get(path)).json["poll"]["options"]] == ["tea", "coffee"]
+
+
 async def test_a_warning_alone_is_the_text(app: Client) -> None:
     """As Mastodon has it: there is nothing behind it to warn of."""
     made = await posted(app, "", spoiler_text="only this")
