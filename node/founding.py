@@ -50,7 +50,9 @@ async def found(
     check_handle(handle)
     data = settings.data
     if exists(settings):
-        raise StartError(f"there is a node in {data} already", hint=f"run it: cuicui run --data {data}")
+        raise StartError(
+            f"there is a node in {data} already", hint=f"run it: cuicui run --data {data}; or name another directory"
+        )
     made_directory = _make_directory(data)
     try:
         owner = Profile(handle, name or handle, created_at=clock())
