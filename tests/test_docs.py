@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 
 from keys import canonical, transport
-from node import cli, door
+from node import cli, door, sweeping
 from node.federation import actors, batch, parse, patience, reception
-from node.federation.handlers import TABLE
+from node.federation.handlers import TABLE, announce, featured, like, quote
+from node.media import cache
 from node.settings import ABOUT, FILE, Settings
+from node.storage import oauth, refusals, reports, revisions, sweep
+from node.storage.schema import metadata
 from node.web.streaming import HEARTBEAT
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 FEDERATION = (ROOT / "FEDERATION.md").read_text(encoding="utf-8")
 
 
@@ -56,6 +60,44 @@ def test_federation_md_lists_what_the_handlers_do() -> None:
 def test_federation_md_states_the_limits_in_force(row: str, in_force: int, written: int) -> None:
     """A limit that is written down is the one that holds."""
     assert row in FEDERATION
+    assert in_force == written
+
+
+def test_every_table_has_a_bound() -> None:
+    """security.md §5: "TTL on every remote-keyed row; cap": of each table it is written down what that is."""
+    inventory = ARCHITECTURE.partition("## What is kept, and what bounds it")[2].partition("\n## ")[0]
+    assert {table for table in metadata.tables if f"`{table}`" not in inventory} == set()
+
+
+@pytest.mark.parametrize(
+    ("words", "in_force", "written"),
+    [
+        (
+            "the newest 20 of each, 1,000 of each host, 5,000 in all",
+            (sweep.OF_ONE_STRANGER, sweep.OF_ONE_HOST, sweep.OF_ALL),
+            (20, 1000, 5000),
+        ),
+        ("for 50,000 accounts", sweep.MOST_PINS, 50_000),
+        ("50 retired ones of each account", actors.MOST_RETIRED, 50),
+        ("after N days (90 at least)", sweep.TOMBSTONES_AT_LEAST.days, 90),
+        ("after N days (30 at least) unless", sweep.LOG_AT_LEAST.days, 30),
+        ("the newest 20,000", sweep.MOST_NOTIFICATIONS, 20_000),
+        ("and beyond 1,000", sweep.MOST_PARKED, 1_000),
+        ("20 for each account and post", quote.MOST_EACH, 20),
+        ("the newest 500; the newest 1,000", (reports.MOST, refusals.MOST), (500, 1_000)),
+        ("50 versions", revisions.MOST, 50),
+        ("four emojis of each account", like.EMOJIS_EACH, 4),
+        ("20 pins", featured.MOST, 20),
+        ("2,000 boosts", announce.MOST_WAITING, 2_000),
+        ("the newest 500 that the owner did not let in (2,000", (oauth.MOST_APPS, oauth.MOST_NEW), (500, 2_000)),
+        ("stretches of 500 rows", sweep.STRETCH, 500),
+        ("removes 25 in a transaction", sweeping.AT_ONCE, 25),
+        ("nobody looked at for 180 days", cache.FORGOTTEN_AFTER.days, 180),
+    ],
+)
+def test_architecture_md_states_the_bounds_in_force(words: str, in_force: object, written: object) -> None:
+    """A bound that is written down is the one that holds."""
+    assert words in ARCHITECTURE
     assert in_force == written
 
 
