@@ -416,6 +416,7 @@ def _rooms(node: Node) -> Rooms:
         remote_media=node.remote_media,
         evidence=lambda post: _evidence(node, post),
         push_key=lambda: node.keys.push.public,
+        met_token=node.pusher.met,
         may_ask=node.client.may_ask,
     )
 

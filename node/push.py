@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import OrderedDict
 from datetime import timedelta
 
 from node.errors import BadKey, Unreachable
@@ -33,6 +34,8 @@ GONE = (404, 410)
 """RFC 8030 §7.3: the subscription is no more."""
 
 BUSY = (408, 425, 429)
+TOKENS = 256
+"""Access tokens that are known while this process runs."""
 
 
 class Pusher:
@@ -45,12 +48,23 @@ class Pusher:
         self._ids = ids
         self._clock = clock
         self._wake = asyncio.Event()
+        self._values: OrderedDict[str, str] = OrderedDict()
         self._contact = ids.base if ids.base.startswith("https:") else f"mailto:{ids.handle}@{ids.host}"
         events.subscribe(self._hear)
 
     def _hear(self, tell: Tell) -> None:
         if tell.kind in ("notification", "foreign"):
             self._wake.set()
+        if tell.kind == "tokens":  # taken back
+            for hash_ in tell.subject.split():
+                self._values.pop(hash_, None)
+
+    def met(self, hash_: str, value: str) -> None:
+        """An app showed its token: its messages can name it, until the node stops. It is written down nowhere."""
+        self._values[hash_] = value
+        self._values.move_to_end(hash_)
+        if len(self._values) > TOKENS:
+            self._values.popitem(last=False)
 
     async def run(self) -> None:
         """Until cancelled. What a predecessor held is free again first."""
@@ -126,8 +140,9 @@ class Pusher:
     async def _text(self, job: Job) -> bytes | None:
         """What the app is told; None when there is nothing to tell any more.
 
-        Mastodon puts the app's own access token in, for apps with several accounts to find theirs by. Tokens are
-        kept here as hashes only, so the field is there (apps cannot read a message without it) and empty.
+        The app's own access token goes in, by which apps with several accounts find theirs, as Mastodon does.
+        Tokens are kept here as hashes only: before the app called once since the node started, the field is there
+        (apps cannot read a message without it) and empty.
         """
         async with self._store.read() as tx:
             found = await notifications.get(tx, job.notification, self._clock())
@@ -137,7 +152,7 @@ class Pusher:
             post = (await notifications.posts_of(tx, [found])).get(found.note_id or 0)
         name = (who.actor.name or who.actor.handle) if who is not None else host_of(found.actor)
         said = {
-            "access_token": "",
+            "access_token": self._values.get(job.subscription.token, ""),
             "preferred_locale": "en",
             "notification_id": found.id,
             "notification_type": found.kind.shown,

@@ -173,6 +173,7 @@ class Api:
             if before != self._taken_back:  # tokens were revoked while we looked: perhaps this one, after it was read
                 return await self.token(value)
             self._tokens[hash_] = known
+            self.rooms.met_token(hash_, value)
             if len(self._tokens) > TOKENS_KEPT:
                 self._tokens.popitem(last=False)
         return known

@@ -44,5 +44,7 @@ class Rooms:
     """What shows who wrote a post (federation/evidence.py)."""
     push_key: Callable[[], str]
     """The public half of the node's VAPID key, base64url."""
+    met_token: Callable[[str, str], None]
+    """An app showed a good token: its hash, and itself, for the messages that are pushed to that app."""
     may_ask: Callable[[str], bool]
     """Whether the node would dial an address at all."""

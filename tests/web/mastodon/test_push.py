@@ -104,12 +104,35 @@ async def test_a_notification_reaches_the_app(
     assert got.said["title"] == "Carol favourited your post"
     assert got.said["body"] == "push me"
     assert isinstance(got.said["notification_id"], int)
-    assert app.token not in str(got)
+    assert app.token is not None
+    assert got.said["access_token"] == app.token
+    assert app.token not in f"{got.headers}{got.claims}"
 
     async def settled() -> bool:
         return await owed(alice) == 0
 
     await eventually(settled)
+
+
+async def test_a_token_is_in_no_message_before_its_app_called_again(
+    alice: Home, app: Client, carol: Stranger, service: PushService
+) -> None:
+    """Tokens are stored hashed (security.md §7): after a restart only the app can say its own."""
+    await subscribe(app, service)
+    await alice.restart()
+    await liked(alice, carol)
+    assert (await first(service)).said["access_token"] == ""
+    assert (await app.get(PATH)).status == 200
+    await liked(alice, carol, "once more")
+
+    async def second() -> bool:
+        return len(service.got) == 2
+
+    await eventually(second)
+    assert service.got[1].said["access_token"] == app.token
+    assert app.token is not None
+    for file in alice.settings.data.rglob("*"):
+        assert not file.is_file() or app.token.encode() not in file.read_bytes(), file
 
 
 async def test_only_what_was_asked_for_is_pushed(
