@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from node.model import Iri, host_of, origin_of
 
@@ -125,7 +125,8 @@ class Ids:
         return f"{self.base}/contexts/{identifier}"
 
     def tag(self, name: str) -> str:
-        return f"{self.base}/tags/{name.lower()}"
+        """Escaped: an address is ASCII, and some apps read nothing else as one."""
+        return f"{self.base}/tags/{quote(name.lower(), safe='')}"
 
     def media(self, file: str) -> str:
         """Where a file of the media directory is served."""

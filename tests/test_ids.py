@@ -84,3 +84,9 @@ def test_whatever_is_no_address_has_an_origin_that_no_address_has(text: str) -> 
     assert isinstance(origin_of(text), str)
     assert isinstance(host_of(text), str)
     assert not IDS.is_ours(text) or text.lower().startswith("https://")
+
+
+@pytest.mark.parametrize(("name", "path"), [("Tea", "tea"), ("Été", "%C3%A9t%C3%A9"), ("日本", "%E6%97%A5%E6%9C%AC")])
+def test_the_page_of_a_hashtag_is_an_address_that_anything_reads(name: str, path: str) -> None:
+    """RFC 3986 §2: an address is ASCII. It goes into signed posts and to apps, some of which read no other."""
+    assert IDS.tag(name) == f"https://ada.example:8443/tags/{path}"
