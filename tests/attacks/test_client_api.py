@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,8 +19,9 @@ from node.web.mastodon import ROUTES, forms
 from node.web.mastodon.route import SCOPES, Route, allows
 from tests.support.attack import greet
 from tests.support.client import Answer, Client
+from tests.support.clock import FakeClock
 from tests.support.following import befriend, follows
-from tests.support.homes import Home
+from tests.support.homes import Home, settle_in
 from tests.support.stranger import PUBLIC, Stranger
 
 QUIET = [route for route in ROUTES if "/streaming" not in route.path]
@@ -372,13 +375,32 @@ async def test_forms_of_many_parts_are_refused(alice: Home, anybody: Client) -> 
     assert (await app.post("/api/v1/statuses", {"status": "still here"})).status == 200
 
 
-async def test_files_of_one_request_share_one_limit(alice: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+async def small(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Home]:
+    """A node that takes recordings of up to 2 MiB, and no more than 3 MiB of files at one time."""
+    monkeypatch.setattr(forms, "FILE_LIMIT", 1 << 20)
+    home = await settle_in(tmp_path, "alice", clock=clock, recording_limit=2, image_limit=1)
+    try:
+        yield await home.start()
+    finally:
+        await home.stop()
+
+
+async def test_files_of_one_request_share_one_limit(small: Home) -> None:
     """Eight files below the limit are not eight times the limit."""
-    monkeypatch.setattr(forms, "FILE_LIMIT", 100_000)
-    app = await Client.of(alice)
+    app = await Client.of(small)
     head = b'name="f%d"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
-    body, headers = _multipart(*(head % number + b"x" * 40_000 for number in range(3)))
+    body, headers = _multipart(*(head % number + b"x" * (5 << 18) for number in range(3)))
     assert (await ask(app, "POST", "/api/v2/media", data=body, headers=headers)).status == 413
+
+
+async def test_a_recording_as_large_as_the_settings_say_comes_through_the_door(small: Home) -> None:
+    """`recording_limit` is the limit: what is less is refused for what it is, and what is more for its size."""
+    app = await Client.of(small)
+    for size, status in ((15 << 17, 422), (25 << 17, 413)):
+        part = b'name="file"; filename="a.wav"\r\nContent-Type: audio/wav\r\n\r\n' + b"x" * size
+        body, headers = _multipart(part)
+        assert (await ask(app, "POST", "/api/v2/media", data=body, headers=headers)).status == status
 
 
 @pytest.mark.parametrize(

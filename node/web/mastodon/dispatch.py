@@ -119,13 +119,17 @@ class Api:
     async def _call(
         self, route: Route, request: web.Request, named: dict[str, str], token: Token | None
     ) -> web.StreamResponse:
-        params = await forms.read(request, files=route.files)
+        params = await forms.read(request, files=self._room_for_files() if route.files else 0)
         try:
             return await route.handler(Call(self, request, named, params, token))
         finally:
             for value in params.values():
                 if isinstance(value, forms.Upload):
                     value.file.close()
+
+    def _room_for_files(self) -> int:
+        settings = self.rooms.settings
+        return max(forms.FILE_LIMIT, max(settings.image_limit, settings.recording_limit) + 1 << 20)
 
     # ── who asks ─────────────────────────────────────────────────────────────────────────────
 

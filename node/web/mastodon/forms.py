@@ -97,8 +97,8 @@ def _put(place: Params, path: list[str], value: Any, written: str) -> None:
     place[path[-1]] = value
 
 
-async def read(request: web.Request, *, files: bool) -> Params:
-    """Query and body of a request, the body winning.
+async def read(request: web.Request, *, files: int) -> Params:
+    """Query and body of a request, the body winning; `files` is how many octets of files may come with it, 0 for none.
 
     Raises Unreadable (400) for what cannot be read, TooLarge (413), NotAllowed (422) for files where none belong.
     """
@@ -175,7 +175,7 @@ def _no_nul(value: Any) -> None:
         _text(value)
 
 
-async def _multipart(request: web.Request, *, files: bool) -> list[tuple[str, Any]]:
+async def _multipart(request: web.Request, *, files: int) -> list[tuple[str, Any]]:
     """Text within half a minute; with files, as long as it keeps coming, so much of it as a slow line carries."""
     pairs: list[tuple[str, Any]] = []
     try:
@@ -193,8 +193,8 @@ async def _multipart(request: web.Request, *, files: bool) -> list[tuple[str, An
     return pairs
 
 
-async def _parts(reader: MultipartReader, pairs: list[tuple[str, Any]], *, files: bool) -> None:
-    room, space = TEXT_LIMIT, FILE_LIMIT
+async def _parts(reader: MultipartReader, pairs: list[tuple[str, Any]], *, files: int) -> None:
+    room, space = TEXT_LIMIT, files
     async for part in reader:
         if not isinstance(part, BodyPartReader) or part.name is None:
             raise Unreadable("a part of the form has no name")
@@ -206,7 +206,7 @@ async def _parts(reader: MultipartReader, pairs: list[tuple[str, Any]], *, files
                 raise NotAllowed("no files belong here", hint="upload them: POST /api/v2/media")
             if sum(isinstance(value, Upload) for _, value in pairs) >= FILES:
                 raise Unreadable(f"more than {FILES} files")
-            upload = await _spooled(part, space)
+            upload = await _spooled(part, space, files)
             space -= upload.size
             pairs.append((_text(part.name), upload))
             continue
@@ -220,20 +220,21 @@ async def _parts(reader: MultipartReader, pairs: list[tuple[str, Any]], *, files
 
 
 FILE_LIMIT = 100 * 1024 * 1024
-"""Octets of all files of a request at the door; what is taken in depends on their kind (node/media)."""
+"""Octets of all files of a request at the door, or a little more than the largest that the settings take; what is
+taken in depends on their kind (node/media)."""
 
 FILES = 8
 """Of one request; an app sends one, or two (the pictures of a profile)."""
 
 
-async def _spooled(part: BodyPartReader, space: int) -> Upload:
+async def _spooled(part: BodyPartReader, space: int, files: int) -> Upload:
     file = tempfile.SpooledTemporaryFile(max_size=_CHUNK)  # noqa: SIM115 - lives as long as the request
     size = 0
     try:
         while block := await part.read_chunk(_CHUNK):
             size += len(block)
             if size > space:
-                raise TooLarge("the file is too large", hint=f"at most {FILE_LIMIT // 1024 // 1024} MiB")
+                raise TooLarge("the file is too large", hint=f"at most {files >> 20} MiB")
             file.write(block)
     except BaseException:
         file.close()
