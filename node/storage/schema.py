@@ -7,6 +7,8 @@ Migrations in `migrations/versions/` build the same tables; a test compares the 
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     DDL,
     JSON,
@@ -41,6 +43,10 @@ metadata = MetaData(
 
 # SQLite gives its fast row number only to a column spelled INTEGER.
 _RowId = BigInteger().with_variant(Integer, "sqlite")
+
+_NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
+"""SQLite gives the number of the newest row, once that is deleted, to the next. Who still holds the number of what was
+taken back meanwhile would then settle a stranger: a delivery lost, a push never sent. PostgreSQL never does."""
 
 profile = Table(
     "profile",
@@ -239,6 +245,7 @@ queue = Table(
     Column("leased_until", BigInteger),  # … and until when, should that worker die
     Column("last_error", Text),
     UniqueConstraint("activity", "inbox"),
+    **_NEVER_AGAIN,
 )
 Index("ix_queue_next_at", queue.c.next_at)
 
@@ -256,6 +263,7 @@ arrivals = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", BigInteger),  # null: parked
     Column("last_error", Text),
+    **_NEVER_AGAIN,
 )
 
 hosts = Table(
@@ -405,6 +413,7 @@ chores = Table(
     Column("attempts", Integer, nullable=False),
     Column("last_error", Text),
     UniqueConstraint("kind", "subject"),
+    **_NEVER_AGAIN,
 )
 
 cursors = Table(
@@ -479,6 +488,7 @@ apps = Table(
     Column("redirect_uris", JSON, nullable=False),
     Column("scopes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    **_NEVER_AGAIN,
 )
 
 grants = Table(
@@ -635,6 +645,7 @@ push_subscriptions = Table(
     Column("policy", Text, nullable=False),  # all | followed | follower | none
     Column("standard", Boolean, nullable=False),  # aes128gcm (RFC 8291); else the draft's aesgcm
     Column("created_at", BigInteger, nullable=False),
+    **_NEVER_AGAIN,
 )
 
 pushes = Table(
@@ -652,6 +663,7 @@ pushes = Table(
     Column("leased_until", BigInteger),
     Column("last_error", Text),
     UniqueConstraint("subscription", "notification"),
+    **_NEVER_AGAIN,
 )
 
 conversations = Table(

@@ -204,6 +204,19 @@ async def test_deliveries_are_claimed_once_in_order_and_given_back(store: Store)
         assert await queue.drop_origin(tx, "https://h0.example") >= 2
 
 
+async def test_who_sends_what_was_taken_back_settles_nothing_else(store: Store) -> None:
+    """A number is never used again: else the end of a delivery that a block took back is the end of the next one."""
+    async with store.write() as tx:
+        await activities.record_many(tx, [_logged("1"), _logged("2")])
+        await queue.put(tx, _logged("1").iri, HER, b"{}", [Iri("https://h.example/inbox")], NOW)
+        [under_way] = await queue.claim(tx, "one", NOW, limit=4)
+        assert await queue.drop_origin(tx, "https://h.example") == 1
+        await queue.put(tx, _logged("2").iri, HER, b"{}", [Iri("https://other.example/inbox")], NOW)
+        await queue.settle(tx, [under_way.id], [])
+        [left] = await queue.claim(tx, "one", NOW, limit=4)
+        assert left.activity == _logged("2").iri
+
+
 async def test_one_host_does_not_fill_a_batch(store: Store) -> None:
     """security.md §10: per-host fairness."""
     async with store.write() as tx:

@@ -30,9 +30,13 @@ def _is_a_table_of_ours(name: str | None, _type: str, _parents: object) -> bool:
 
 
 def _by_hand(connection: Connection) -> list[str]:
-    """What no Table can say, as the database tells it: triggers, the table of words, indexes on expressions."""
+    """What no Table can say, as the database tells it: triggers, the table of words, indexes on expressions,
+    whose numbers are never used again."""
     if connection.dialect.name == "sqlite":
-        asked = "SELECT sql FROM sqlite_master WHERE type = 'trigger' OR name = 'note_words' ORDER BY name"
+        asked = (
+            "SELECT sql FROM sqlite_master WHERE type = 'trigger' OR name = 'note_words' "
+            "UNION ALL SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY 1"
+        )
     else:
         asked = "SELECT indexdef FROM pg_indexes WHERE indexname = 'ix_notes_words'"
     return list(connection.execute(text(asked)).scalars())

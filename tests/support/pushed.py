@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -45,7 +46,7 @@ class Push:
 
 
 class PushService(AbstractAsyncContextManager["PushService"]):
-    """On loopback. `answer` is the status that it gives."""
+    """On loopback. `answer` is the status that it gives, as soon as it may `go`."""
 
     def __init__(self) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -55,6 +56,9 @@ class PushService(AbstractAsyncContextManager["PushService"]):
         self.got: list[Push] = []
         self.tried = 0
         self.port = 0
+        self.go = asyncio.Event()
+        """Set, unless it is to keep who asks waiting."""
+        self.go.set()
 
     @property
     def base(self) -> str:
@@ -81,6 +85,7 @@ class PushService(AbstractAsyncContextManager["PushService"]):
     async def _receive(self, request: web.Request) -> web.Response:
         self.tried += 1
         body = await request.read()
+        await self.go.wait()
         if 200 <= self.answer < 300:
             opened = self._standard if request.headers["Content-Encoding"] == "aes128gcm" else self._draft
             token, key, text = opened(request, body)

@@ -157,6 +157,30 @@ async def test_a_strangers_mention_rings_no_phone(
     assert await owed(alice) == 0
 
 
+async def test_what_is_taken_back_on_its_way_takes_nothing_else_along(
+    alice: Home, app: Client, carol: Stranger, dave: Stranger, service: PushService
+) -> None:
+    """Carol's push is under way when she takes her like back; Dave's, owed meanwhile, is told all the same."""
+    await subscribe(app, service)
+    service.go.clear()
+    post = (await said(alice, "push me")).note.iri
+    like = carol.activity("Like", post)
+    assert (await carol.deliver(like, alice.base)).status == 202
+
+    async def under_way() -> bool:
+        return service.tried == 1
+
+    await eventually(under_way)
+    assert (await carol.deliver(carol.activity("Undo", like), alice.base)).status == 202
+    assert (await dave.deliver(dave.activity("Like", post), alice.base)).status == 202
+    service.go.set()
+
+    async def told() -> bool:
+        return any(push.said["title"] == "Dave favourited your post" for push in service.got)
+
+    await eventually(told)
+
+
 @pytest.mark.parametrize("status", [404, 410])
 async def test_a_subscription_that_is_gone_is_removed(
     alice: Home, app: Client, carol: Stranger, service: PushService, status: int

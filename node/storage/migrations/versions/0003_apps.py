@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_apps")),
         sa.UniqueConstraint("client_id", name=op.f("uq_apps_client_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "conversations",
@@ -99,6 +100,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_push_subscriptions")),
         sa.UniqueConstraint("token", name=op.f("uq_push_subscriptions_token")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "pushes",
@@ -124,6 +126,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pushes")),
         sa.UniqueConstraint("subscription", "notification", name=op.f("uq_pushes_subscription_notification")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_pushes_next_at"), "pushes", ["next_at"], unique=False)
     op.create_index(op.f("ix_pushes_notification"), "pushes", ["notification"], unique=False)
@@ -288,6 +291,11 @@ def upgrade() -> None:
     op.add_column("tokens", sa.Column("app_id", sa.BigInteger(), nullable=True))
     op.add_column("tokens", sa.Column("grant", sa.Text(), nullable=True))
     op.add_column("tokens", sa.Column("used_at", sa.BigInteger(), nullable=True))
+    for table in ("queue", "arrivals", "chores"):
+        # Numbers are never used again; SQLite is told so when a table is made.
+        if op.get_bind().dialect.name == "sqlite":
+            with op.batch_alter_table(table, recreate="always", table_kwargs={"sqlite_autoincrement": True}):
+                pass
     _search(op.get_bind().dialect.name)
 
 
