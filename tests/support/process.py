@@ -47,7 +47,7 @@ class Running:
         )
         self._reader = asyncio.create_task(self._read(self._process))
 
-    async def ready(self, within: float = 20) -> None:
+    async def ready(self, within: float = 60) -> None:
         waiting = asyncio.create_task(self._ready.wait())
         ended = asyncio.create_task(self.process.wait())
         await asyncio.wait({waiting, ended}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
@@ -76,7 +76,8 @@ class Running:
     async def end(self, sign: int = signal.SIGKILL) -> int:
         if self.process.returncode is None:
             self.process.send_signal(sign)
-        code = await self.process.wait()
+        async with asyncio.timeout(60):
+            code = await self.process.wait()
         assert self._reader is not None
         await self._reader
         return code
