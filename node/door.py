@@ -7,6 +7,7 @@ import resource
 import socket
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 from aiohttp import web
@@ -38,6 +39,9 @@ KEPT_BEHIND_PROXY = 3600.0
 """The same for a node that has a proxy in front: longer than any proxy keeps one, so that none meets a closing one
 with a delivery. What stands idle makes room for newcomers all the same."""
 
+_USUAL = 200
+"""Characters of X-Forwarded-For, of which a proxy and one in front of it need 80."""
+
 _ALWAYS = {**HEADERS, "Server": "cuicui", "Cache-Control": "no-store"}
 _FULL = (
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nConnection: close\r\n"
@@ -65,6 +69,7 @@ class Door:
     ) -> None:
         self._counted = counted or public_address
         self._trusted = trusted
+        self._known_whom = lru_cache(maxsize=1024)(self._whom)
         self._most = most if most is not None else _files_for_connections()
         self._each = each
         self.head_timeout = head_timeout
@@ -100,8 +105,9 @@ class Door:
 
     async def _for_another(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """What a proxy passes on: a place is taken by the one it speaks for, while the answer is made."""
-        named = peers.caller(request.remote, request.headers.getall(peers.FORWARDED, ()), self._trusted)
-        address = self.counted((named,))
+        lines = tuple(request.headers.getall(peers.FORWARDED, ()))
+        is_usual = sum(map(len, lines)) < _USUAL  # what is longer is read again each time: it is not worth the room
+        address = (self._known_whom if is_usual else self._whom)(request.remote, lines)
         if address is None:
             return await handler(request)
         if self._open[address] >= self._each:
@@ -113,6 +119,10 @@ class Door:
             return await handler(request)
         finally:
             self._give_back(address)
+
+    def _whom(self, proxy: str | None, lines: tuple[str, ...]) -> str | None:
+        """The address that what a proxy passes on is counted under; None for one that is not counted."""
+        return self.counted((peers.caller(proxy, lines, self._trusted),))
 
     def speaks_for_others(self, peer: object) -> bool:
         """Whether it is a proxy that is trusted."""
