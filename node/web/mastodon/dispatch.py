@@ -108,7 +108,7 @@ class Api:
             allow = ", ".join(sorted(methods))
             return reply({"error": "Method not allowed"}, status=405, headers={"Allow": allow})
         token = await self._token_for(route, request)
-        counted.update(self._count(request, token))
+        self._count(request, token, counted)
         if route.kept and request.method == "GET":
             is_owner = token is not None and token.is_owner
             return await self._kept.get_or_make(
@@ -203,8 +203,8 @@ class Api:
 
     # ── how often ────────────────────────────────────────────────────────────────────────────
 
-    def _count(self, request: web.Request, token: Token | None) -> dict[str, str]:
-        """The X-RateLimit headers. Raises TooMany."""
+    def _count(self, request: web.Request, token: Token | None, counted: dict[str, str]) -> None:
+        """Puts the X-RateLimit headers into `counted`. Raises TooMany; that answer has them as well."""
         who = token.hash if token is not None else network(address_of(request))
         allowed = ALLOWED[token is not None]
         now = int(time.time())
@@ -214,13 +214,15 @@ class Api:
         self._counts[who] = (span, count)  # at the end: the first are those who asked least lately
         if len(self._counts) > COUNTED:
             del self._counts[next(iter(self._counts))]
-        if count > allowed:
-            raise TooMany("Too many requests", hint=f"again in {SPAN - now % SPAN} seconds")
-        return {
+        counted |= {
             "X-RateLimit-Limit": str(allowed),
-            "X-RateLimit-Remaining": str(allowed - count),
+            "X-RateLimit-Remaining": str(max(0, allowed - count)),
             "X-RateLimit-Reset": _iso((span + 1) * SPAN),
         }
+        if count > allowed:
+            left = SPAN - now % SPAN
+            counted["Retry-After"] = str(left)
+            raise TooMany("Too many requests", hint=f"again in {left} seconds")
 
 
 def _in_url(request: web.Request) -> str:

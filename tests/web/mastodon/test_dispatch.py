@@ -7,7 +7,7 @@ import re
 import aiohttp
 import pytest
 
-from node.web.mastodon import ROUTES
+from node.web.mastodon import ROUTES, dispatch
 from node.web.mastodon.call import Call
 from node.web.mastodon.errors import Unreadable
 from node.web.mastodon.forms import nested
@@ -89,6 +89,22 @@ async def test_answers_are_private_and_counted(app: Client) -> None:
     assert answer.headers["Cache-Control"] == "private, no-store"
     assert int(answer.headers["X-RateLimit-Remaining"]) < int(answer.headers["X-RateLimit-Limit"])
     assert answer.headers["X-RateLimit-Reset"].endswith("Z")
+
+
+async def test_who_asks_too_often_is_told_until_when(
+    app: Client, anybody: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """client-api.md §6: "429 with `X-RateLimit-*`"; the owner's app is not kept out by a crowd of others."""
+    monkeypatch.setattr(dispatch, "ALLOWED", {True: 300_000, False: 3})
+    for _ in range(8):  # twice as often as needed: a new span may begin between two of them
+        refused = await anybody.get("/api/v1/timelines/public")
+        if refused.status != 200:
+            break
+    assert (refused.status, refused.json["error"]) == (429, "Too many requests")
+    assert (refused.headers["X-RateLimit-Limit"], refused.headers["X-RateLimit-Remaining"]) == ("3", "0")
+    assert 0 < int(refused.headers["Retry-After"]) <= dispatch.SPAN
+    assert refused.headers["Access-Control-Allow-Origin"] == "*"
+    assert (await app.get("/api/v1/timelines/home")).status == 200
 
 
 @pytest.mark.parametrize(
