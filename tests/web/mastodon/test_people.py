@@ -166,6 +166,26 @@ async def test_a_profile_lists_what_its_owner_wrote(alice: Home, app: Client, an
     assert [_words(status) for status in (await app.get(older)).json] == ["to myself"]
 
 
+async def test_boosts_are_on_a_profile_unless_they_are_not_wanted(app: Client, anybody: Client) -> None:
+    """client-api.md §5: exclude_reblogs, for the owner and for anybody."""
+    own = await number_of(app, "alice")
+    made = (await app.post("/api/v1/statuses", {"status": "twice"})).json
+    boost = (await app.post(f"/api/v1/statuses/{made['id']}/reblog")).json
+    at = f"/api/v1/accounts/{own}/statuses"
+    for who in (app, anybody):
+        assert [one["id"] for one in (await who.get(at)).json] == [boost["id"], made["id"]]
+        for no in ("true", "1"):
+            assert [one["id"] for one in (await who.get(f"{at}?exclude_reblogs={no}")).json] == [made["id"]]
+
+
+async def test_nobody_is_said_to_be_known_to_both(alice: Home, app: Client, carol: Stranger) -> None:
+    """client-api.md §5: familiar_followers, an answer for each that is asked for; its list is empty."""
+    await follows(alice, carol)
+    number = await number_of(app, carol.handle)
+    answer = await app.get(f"/api/v1/accounts/familiar_followers?id[]={number}")
+    assert answer.json == [{"id": number, "accounts": []}]
+
+
 def _words(status: dict[str, Any]) -> str:
     text: str = status["text"] if "text" in status else status["content"]
     for mark in ("<p>", "</p>"):
