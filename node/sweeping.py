@@ -37,8 +37,8 @@ EVERY = 86_400.0
 AT_ONCE = 25
 """Rows that are removed in one transaction."""
 
-REST = 0.05
-"""Seconds between two stretches."""
+REST = 0.2
+"""Seconds between two transactions, in which whatever else there is to do is done."""
 
 
 class Sweeper:

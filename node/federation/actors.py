@@ -277,13 +277,13 @@ class Actors:
             )
 
     async def count_room(self) -> None:
-        """What was kept of strangers in the last day counts as said today: asked once, when the node has started.
+        """What is here of the posts of strangers of the last day counts as said today: once, when the node has started.
 
         A restart makes no new room, and no delivery pays for that.
         """
         faces, now = await self.circle.faces(), self._clock()
         async with self._store.read() as tx:
-            for who, size in await activities.octets_since(tx, now - timedelta(days=1)):
+            for who, size in await activities.octets_since(tx, Snowflake(0).mint(now - timedelta(days=1))):
                 if not faces.knows(who):
                     self._room.count(host_of(who), now, size)
 

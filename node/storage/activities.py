@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 
 from node.model import Iri
 from node.storage.dialect import Tx, insert_new, ms, rows_among, when
-from node.storage.schema import activities
+from node.storage.schema import activities, notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,15 @@ async def last_of(tx: Tx, actor: Iri, type: str) -> datetime | None:
     return None if at is None else when(at)
 
 
-async def octets_since(tx: Tx, since: datetime) -> list[tuple[Iri, int]]:
-    """How much each account said since then, as far as it is kept; what we went to fetch is not counted."""
+async def octets_since(tx: Tx, number: int) -> list[tuple[Iri, int]]:
+    """How much was delivered of each author's posts from the number `number` on (numbers grow with time).
+
+    By the posts, of which there is a key that goes by time; what we went to fetch is not counted.
+    """
     query = (
         select(activities.c.actor, func.sum(func.length(activities.c.body)).label("octets"))
-        .where(activities.c.direction == "in", activities.c.at >= ms(since), activities.c.type != "Fetched")
+        .join(notes, notes.c.activity == activities.c.iri)
+        .where(notes.c.id >= number, ~notes.c.own, activities.c.type != "Fetched")
         .group_by(activities.c.actor)
     )
     return [(Iri(row.actor), int(row.octets)) for row in await tx.execute(query)]

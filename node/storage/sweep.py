@@ -9,26 +9,25 @@ walked by its primary key.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func, or_, select
+from sqlalchemy import Column, Table, and_, delete, exists, func, or_, select
 
 from node.model import Iri, host_of
-from node.storage import blocks
+from node.storage import blocks, referred
 from node.storage.dialect import Tx, ms
+from node.storage.referred import OwnersThreads
 from node.storage.schema import (
     activities,
     actors,
     arrivals,
-    bookmarks,
     chores,
     conversations,
     cursors,
     featured,
-    filter_statuses,
     followers,
     follows,
     home,
@@ -38,6 +37,7 @@ from node.storage.schema import (
     mutes,
     notes,
     notifications,
+    profile,
     queue,
     quote_grants,
     reactions,
@@ -72,9 +72,6 @@ MOST_PARKED = 1_000
 TOMBSTONES_AT_LEAST = timedelta(days=90)
 """How long others' deleted posts are remembered as such."""
 
-ANCESTORS = 200
-"""How far up a thread is looked for where it begins."""
-
 MOST_READ = 50_000
 
 
@@ -87,7 +84,8 @@ class Spared:
     waiting: frozenset[int]
     """The newest of what strangers said to the owner, who has not decided about them."""
     people: frozenset[str]
-    """Whom the owner's posts are addressed to or mention, who took part in conversations, where somebody moved to."""
+    """Whom the owner's posts are addressed to or mention, who took part in conversations, where somebody moved to;
+    and the owner's own other accounts."""
 
 
 @dataclass(slots=True)
@@ -99,10 +97,7 @@ class Terms:
     before: datetime
     spared: Spared
     pins: int = 0
-    threads: set[str] = field(default_factory=set)
-    """Where the threads begin in which the owner says something."""
-    owner_read_to: int = 0
-    """The newest of the owner's posts that is counted among these."""
+    threads: OwnersThreads = field(default_factory=OwnersThreads)
 
     @property
     def log_before(self) -> datetime:
@@ -177,98 +172,25 @@ async def _people(tx: Tx) -> frozenset[str]:
         found.update(*row.audience, (href for href, _ in row.mentions))
     for people in (await tx.execute(select(conversations.c.people))).scalars():
         found.update(people)
+    for mine in await tx.execute(select(profile.c.also_known_as, profile.c.moved_to)):
+        found.update(mine.also_known_as, [mine.moved_to] if mine.moved_to else ())
     found.update((await tx.execute(select(actors.c.moved_to).where(actors.c.moved_to.is_not(None)))).scalars())
     return frozenset(found)
 
 
 # ── posts ────────────────────────────────────────────────────────────────────────────────────
 
-_FRIENDLY = ("accepted", "pending")
-
-
-def _is_followed(author: ColumnElement[Any]) -> ColumnElement[bool]:
-    """By the owner, who may wait for the answer still."""
-    return exists().where(follows.c.actor == author, follows.c.state.in_(_FRIENDLY))
-
-
-def _counts(other: Any, by: Any) -> ColumnElement[bool]:
-    """Whether a post (`other`, by `by`) is the owner's, or of somebody followed."""
-    return and_(by.c.id == other.c.author_id, or_(other.c.own, _is_followed(by.c.iri)))
-
-
-def _is_referred_to(me: Iri) -> ColumnElement[bool]:
-    """Whether the owner, or somebody followed, did anything with a post (threads apart)."""
-    answer, quoting, by, author = notes.alias(), notes.alias(), actors.alias(), actors.c.iri
-    pins = featured.c.actor
-    follower = exists().where(followers.c.actor == pins, followers.c.state == "accepted")
-    return or_(
-        _is_followed(author),
-        exists().where(list_members.c.actor == author),
-        and_(notes.c.for_owner, blocks.is_known(author)),
-        exists().where(reactions.c.note == notes.c.iri, or_(reactions.c.actor == me, _is_followed(reactions.c.actor))),
-        exists().where(bookmarks.c.note_id == notes.c.id),
-        exists().where(filter_statuses.c.note_id == notes.c.id),
-        exists().where(votes.c.question == notes.c.iri, votes.c.actor == me),
-        exists().where(notifications.c.note_id == notes.c.id, notifications.c.kind != "mention"),
-        exists().where(pins == author, featured.c.note == notes.c.iri, or_(follower, blocks.is_known(pins))),
-        exists().where(answer.c.in_reply_to == notes.c.iri, _counts(answer, by)),
-        exists().where(quoting.c.quote == notes.c.iri, _counts(quoting, by)),
-    )
-
 
 async def _unneeded_posts(tx: Tx, numbers: Sequence[int], terms: Terms) -> list[int]:
-    query = (
-        select(notes.c.id, notes.c.iri, notes.c.url, notes.c.in_reply_to, notes.c.for_owner)
-        .join(actors, actors.c.id == notes.c.author_id)
-        .where(notes.c.id.in_(numbers), ~notes.c.own, notes.c.received_at < ms(terms.before))
-        .where(~_is_referred_to(terms.me))
-    )
     spared = terms.spared
     found = [
-        row
-        for row in await tx.execute(query)
-        if row.id not in spared.waiting and spared.posts.isdisjoint((row.iri, row.url, str(row.id)))
+        post
+        for post in await referred.alone(tx, numbers, terms.me, terms.before)
+        if post.id not in spared.waiting and spared.posts.isdisjoint((post.iri, post.url, str(post.id)))
     ]
     # A stranger's word to the owner is no part of a thread of the owner's until somebody answers it: see OF_ALL.
-    context = {row.iri: row.in_reply_to for row in found if not row.for_owner}
-    await _read_on(tx, terms)
-    begins = await _beginnings(tx, context)
-    talked = {iri for iri, (top, met) in begins.items() if met or top in terms.threads}
-    return [row.id for row in found if row.iri not in talked]
-
-
-async def _read_on(tx: Tx, terms: Terms) -> None:
-    """Take in what the owner said since the last look: its threads are the owner's now."""
-    while True:
-        query = select(notes.c.id, notes.c.iri, notes.c.in_reply_to).where(notes.c.own)
-        rows = list(await tx.execute(query.where(notes.c.id > terms.owner_read_to).order_by(notes.c.id).limit(STRETCH)))
-        if not rows:
-            return
-        begins = await _beginnings(tx, {row.iri: row.in_reply_to for row in rows})
-        terms.threads.update(top for top, _ in begins.values())
-        terms.owner_read_to = rows[-1].id
-
-
-async def _beginnings(tx: Tx, posts: Mapping[str, str | None]) -> dict[str, tuple[str, bool]]:
-    """Of posts (id, and what it answers): where their threads begin, as far as is known here, and whether the owner
-    spoke on the way up. A beginning need not be here itself: answers to the same absent post belong together."""
-    at = {iri: parent or iri for iri, parent in posts.items()}
-    met = dict.fromkeys(posts, False)
-    climbing = set(posts)
-    for _ in range(ANCESTORS):
-        if not climbing:
-            break
-        query = select(notes.c.iri, notes.c.in_reply_to, notes.c.own)
-        rows = await tx.execute(query.where(notes.c.iri.in_({at[iri] for iri in climbing})))
-        known = {row.iri: row for row in rows}
-        for iri in list(climbing):
-            row = known.get(at[iri])
-            met[iri] = met[iri] or (row is not None and bool(row.own))
-            if row is None or row.in_reply_to is None:
-                climbing.discard(iri)
-            else:
-                at[iri] = row.in_reply_to
-    return {iri: (at[iri], met[iri]) for iri in posts}
+    talked = await terms.threads.among(tx, {post.iri: post.in_reply_to for post in found if not post.for_owner})
+    return [post.id for post in found if post.iri not in talked]
 
 
 async def _remove_posts(tx: Tx, numbers: Sequence[int], _terms: Terms) -> list[str]:
