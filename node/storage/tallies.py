@@ -15,16 +15,19 @@ from node.storage.schema import actors, featured, keys, notes
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An account's number in the client API, and whether it is gone."""
+    """What is needed of an account that is named: its number in the client API, its name, its page."""
 
     id: int
+    username: str
+    url: str | None
     is_gone: bool = False
 
 
 async def marks(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Mark]:
     """Of those of these accounts that we have met."""
-    rows = await tx.execute(select(actors.c.iri, actors.c.id, actors.c.gone_at).where(actors.c.iri.in_(set(iris))))
-    return {Iri(row.iri): Mark(int(row.id), row.gone_at is not None) for row in rows}
+    columns = (actors.c.iri, actors.c.id, actors.c.username, actors.c.url, actors.c.gone_at)
+    rows = await tx.execute(select(*columns).where(actors.c.iri.in_(set(iris))))
+    return {Iri(row.iri): Mark(int(row.id), row.username, row.url, row.gone_at is not None) for row in rows}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from functools import lru_cache
 
 from node import text
 from node.ids import Ids, minted_ms
-from node.model import Actor, Counts, Iri, Mention, Post, Profile, QuoteState, Resembled, Visibility
+from node.model import Actor, Counts, Iri, Post, Profile, QuoteState, Resembled, Visibility, host_of
 from node.storage.dialect import when
 from node.storage.filters import Filter
-from node.storage.tallies import ShownKey
+from node.storage.tallies import Mark, ShownKey
 from node.web.mastodon import parts
 from node.web.mastodon.parts import Json, day, time, time_or_none
 
@@ -55,6 +55,8 @@ class Beside:
     ids: Ids
     accounts: dict[Iri, int] = field(default_factory=dict)
     """Numbers of the accounts that are named."""
+    named: Mapping[Iri, Mark] = field(default_factory=dict)
+    """Those that posts mention, as this node knows them."""
     gone: frozenset[Iri] = frozenset()
     moved: Mapping[Iri, Actor] = field(default_factory=dict)
     """Where accounts that moved are now, as far as those are known here."""
@@ -199,7 +201,7 @@ class Aside:
     account: Json
     counts: Counts
     parent: tuple[int, int] | None
-    mentions: tuple[tuple[Mention, int], ...]
+    mentions: tuple[tuple[Iri, Mark], ...]
     addresses: tuple[str, ...]
     """Where each attachment is looked at."""
     files: tuple[Json | None, ...]
@@ -230,7 +232,7 @@ def aside(post: Post, beside: Beside, filtered: tuple[Json, ...] = (), *, quoted
         counts=beside.counts.get(note.iri, Counts()),
         parent=beside.parents.get(note.in_reply_to) if note.in_reply_to else None,
         mentions=tuple(
-            (mention, beside.accounts[mention.href]) for mention in note.mentions if mention.href in beside.accounts
+            (mention.href, beside.named[mention.href]) for mention in note.mentions if mention.href in beside.named
         ),
         addresses=tuple(beside.address(item.url, "attachment") for item in note.attachments),
         files=tuple(beside.files.get(item.url) for item in note.attachments),
@@ -282,7 +284,7 @@ def status(post: Post, beside: Aside, ids: Ids, *, is_owner: bool) -> Json:
                 zip(note.attachments, beside.addresses, beside.files, strict=True)
             )
         ],
-        "mentions": [_mention(mention, number, ids) for mention, number in beside.mentions],
+        "mentions": [_mention(iri, mark, ids) for iri, mark in beside.mentions],
         "tags": [{"name": tag.lower(), "url": ids.tag(tag)} for tag in dict.fromkeys(note.hashtags)],
         "emojis": emojis,
         "card": None,
@@ -312,14 +314,14 @@ def status(post: Post, beside: Aside, ids: Ids, *, is_owner: bool) -> Json:
     return found
 
 
-def _mention(mention: Mention, number: int, ids: Ids) -> Json:
-    own = mention.href == ids.actor
-    name = mention.name.removeprefix("@")
+def _mention(iri: Iri, mark: Mark, ids: Ids) -> Json:
+    """As this node knows it, whatever the post calls it: apps find the link in the text by the address of the page."""
+    own = iri == ids.actor
     return {
-        "id": str(number),
-        "username": ids.handle if own else name.partition("@")[0],
-        "acct": ids.handle if own else name,
-        "url": ids.profile_page if own else mention.href,
+        "id": str(mark.id),
+        "username": mark.username,
+        "acct": ids.handle if own else f"{mark.username}@{host_of(iri)}",
+        "url": ids.profile_page if own else (mark.url or iri),
     }
 
 

@@ -95,6 +95,7 @@ async def beside(
     return Beside(
         ids=ids,
         accounts={iri: mark.id for iri, mark in known.items()},
+        named=known,
         gone=frozenset(iri for iri, mark in known.items() if mark.is_gone),
         moved={iri: there[face.moved_to] for iri, face in faces.items() if face.moved_to in there},
         numbers=await _numbers(tx, rooms, {iri: known[iri].id for iri in shown if iri in known}),

@@ -70,6 +70,34 @@ async def test_a_boost_for_few_is_not_made_one_for_all(app: Client, visibility: 
     assert (await app.get(f"/api/v1/statuses/{made['id']}")).json["reblogged"] is (status == 200)
 
 
+async def test_a_mention_is_the_account_that_its_link_leads_to(
+    alice: Home, app: Client, carol: Stranger, dave: Stranger
+) -> None:
+    """Tusky and Ice Cubes open a mention by the address in the text, which is the account's page. Mastodon writes its
+    own users without a host, and a post may call somebody whatever it likes: neither goes into `acct`.
+    """
+    page = f"{dave.iri}/page"
+    dave.extra = {"url": page}
+    dave.publish()
+    for who in (carol, dave):
+        await follows(alice, who)
+    note = carol.note(f'<p>hi <a href="{page}" class="u-url mention">@dave</a></p>', cc=[alice.node.ids.actor])
+    note["tag"] = [
+        {"type": "Mention", "href": dave.iri, "name": "@friend@bank.example"},
+        {"type": "Mention", "href": alice.node.ids.actor, "name": "@alice"},
+    ]
+    await carol.deliver(carol.create(note), alice.base)
+    post = await arrives(alice, "hi")
+    shown = (await app.get(f"/api/v1/statuses/{post.id}")).json
+    known = {one["username"]: one for one in shown["mentions"]}
+    account = (await app.get(f"/api/v1/accounts/{known['dave']['id']}")).json
+    for name in ("id", "username", "acct", "url"):
+        assert known["dave"][name] == account[name]
+    assert (known["dave"]["url"], known["dave"]["acct"]) == (page, dave.handle.removeprefix("@"))
+    own = (await app.get("/api/v1/accounts/verify_credentials")).json
+    assert known["alice"] == {name: own[name] for name in ("id", "username", "acct", "url")}
+
+
 async def test_a_quoted_post_comes_whole(alice: Home, bob: Home, app: Client, anybody: Client) -> None:
     """client-api.md §6, of the post inside too: Mastodon's Android app throws a page away for a poll without
     `own_votes`, and what the owner filters stays filtered when somebody quotes it.
