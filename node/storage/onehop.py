@@ -51,10 +51,11 @@ class OneHopConnection(aiosqlite.Connection):
     def cursor(self) -> Any:
         return OneHopCursor(self)
 
+    def begin(self, sql: str) -> None:
+        """A transaction begins: these words go with its first statement, and nowhere if there is none."""
+        self._begin = sql
+
     async def run(self, cursor: OneHopCursor, sql: str, parameters: Any, many: bool) -> None:
-        if sql.startswith("BEGIN"):
-            self._begin = sql
-            return
         begin, self._begin = self._begin, None
         if begin is not None:
             self._is_open = True

@@ -18,7 +18,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from node.errors import StartError, StoreError
 from node.storage.compiled import statements
-from node.storage.core import AsyncEngine, create_async_engine
+from node.storage.core import AsyncConnection, AsyncEngine, create_async_engine
 from node.storage.dialect import Tx
 from node.storage.onehop import OneHopConnection
 from node.storage.schema import HEAD
@@ -61,6 +61,7 @@ class Store:
         self.url = _url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._lock = asyncio.Lock()
+        self._at_hand: AsyncConnection | None = None
         self.generation = 0
         """Grows with each transaction that this process wrote: what was read before may be different now."""
         if self.is_sqlite:
@@ -91,10 +92,29 @@ class Store:
         with _translated(self.url):
             async with self._lock:
                 try:
-                    async with self._writer.begin() as tx:
+                    async with self._beginning() as tx:
                         yield tx
                 finally:
                     self.generation += 1
+
+    @asynccontextmanager
+    async def _beginning(self) -> AsyncIterator[Tx]:
+        """On SQLite on one connection that is kept at hand, since to fetch it and bring it back took half of the
+        time of a short transaction. Where anything went wrong it goes back, to be rolled back and looked after."""
+        if not self.is_sqlite:
+            async with self._writer.begin() as tx:
+                yield tx
+            return
+        if self._at_hand is None:
+            self._at_hand = await self._writer.connect()
+        tx = self._at_hand
+        try:
+            async with tx.begin():
+                yield tx
+        except BaseException:
+            self._at_hand = None
+            await asyncio.shield(asyncio.create_task(tx.close()))  # also where we are cancelled, and again
+            raise
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
@@ -142,9 +162,11 @@ class Store:
         if not self.is_sqlite:
             return -1
         with _translated(self.url):
-            async with self._lock, self._writer.connect() as connection:
+            async with self._lock:
+                if self._at_hand is None:
+                    self._at_hand = await self._writer.connect()
                 # No transaction: this must not take the write lock.
-                bare = (await connection.get_raw_connection()).driver_connection
+                bare = (await self._at_hand.get_raw_connection()).driver_connection
                 assert isinstance(bare, OneHopConnection)
                 rows = await bare.execute_fetchall("PRAGMA data_version")
                 return int(next(iter(rows))[0])
@@ -159,6 +181,9 @@ class Store:
         return [str(line) for line in lines if line != "ok"] + [f"dangling reference in {row[0]}" for row in broken]
 
     async def close(self) -> None:
+        if self._at_hand is not None:
+            at_hand, self._at_hand = self._at_hand, None
+            await at_hand.close()
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
@@ -206,7 +231,7 @@ def _sqlite_engine(url: URL, *, pool_size: int, begin: str, cache: int) -> Async
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.driver_connection.begin(begin)
 
     return engine
 

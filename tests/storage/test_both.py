@@ -171,6 +171,35 @@ async def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
         assert await activities.get(tx, _logged("1").iri) is None
 
 
+@pytest.mark.parametrize("times", [1, 2])
+async def test_who_is_cancelled_while_writing_leaves_nothing_and_hinders_nobody(store: Store, times: int) -> None:
+    """A transaction that is cancelled, once or again while it is rolled back, is gone; the next one begins anew."""
+    under_way = asyncio.Event()
+
+    async def write() -> None:
+        async with store.write() as tx:
+            await activities.record_many(tx, [_logged("1")])
+            under_way.set()
+            while True:
+                await activities.senders(tx, [_logged("1").iri])
+
+    for _ in range(3):
+        under_way.clear()
+        writing = asyncio.create_task(write())
+        await asyncio.wait_for(under_way.wait(), 20)
+        for _ in range(times):
+            writing.cancel()
+            await asyncio.sleep(0)
+        assert await asyncio.wait_for(asyncio.gather(writing, return_exceptions=True), 20)
+        assert writing.cancelled()
+        async with asyncio.timeout(20), store.write() as tx:
+            assert await activities.get(tx, _logged("1").iri) is None
+            await activities.record_many(tx, [_logged("2")])
+    await asyncio.wait_for(store.foreign_changes(), 20)
+    async with asyncio.timeout(20), store.read() as tx:
+        assert set(await activities.senders(tx, [_logged(name).iri for name in "12"])) == {_logged("2").iri}
+
+
 async def test_concurrent_writers_wait_for_each_other(store: Store) -> None:
     """house.md: with BEGIN IMMEDIATE, read-then-write transactions lose nothing."""
 
