@@ -11,13 +11,27 @@ from sqlalchemy import func, insert, select, text
 from node.ids import Snowflake
 from node.model import Actor, ActorKey, Audience, Authorship, Iri, KeyKind, KeyState, Note, Trust, Verdict, Visibility
 from node.model import ReactionKind as Kind
-from node.storage import activities, actors, arrivals, blocks, notes, reactions, revisions, search, sweep, tags
+from node.storage import (
+    activities,
+    actors,
+    arrivals,
+    blocks,
+    chores,
+    notes,
+    reactions,
+    referred,
+    revisions,
+    search,
+    sweep,
+    tags,
+)
 from node.storage.activities import Logged
 from node.storage.blocks import Standing
 from node.storage.dialect import Tx, ms
 from node.storage.reactions import Reaction
 from node.storage.schema import (
     bookmarks,
+    conversations,
     featured,
     filter_statuses,
     filters,
@@ -28,6 +42,8 @@ from node.storage.schema import (
     lists,
     metadata,
     notifications,
+    profile,
+    remarks,
     reports,
     scheduled,
     tombstones,
@@ -273,6 +289,19 @@ async def _not_old_yet(tx: Tx) -> None:
     await write(tx, at=NOW - timedelta(days=29))
 
 
+async def _a_conversation_that_is_over(tx: Tx) -> None:
+    """Its people are nobody the owner knows any more."""
+    number = await write(tx, visibility=Visibility.DIRECT, for_owner=True)
+    await blocks.stand(tx, [AUTHOR], Standing.IGNORED, OLD)
+    row = {"id": 1, "root": POST, "last_note_id": number, "people": [AUTHOR], "unread": False}
+    await tx.execute(insert(conversations).values(**row))
+
+
+async def _looked_into(tx: Tx) -> None:
+    await write(tx)
+    await chores.note_down(tx, chores.THREAD, POST, NOW, {})
+
+
 async def _at_home(tx: Tx) -> None:
     """By a followed hashtag: whoever writes it brings it, so it is nobody's choice that this one stays."""
     author = (await actors.ids_of(tx, [AUTHOR]))[AUTHOR]
@@ -321,6 +350,8 @@ GOES: dict[str, Refer] = {
     "in a thread of strangers": _in_a_thread_of_strangers,
     "in a ring": _in_a_ring,
     "at home by its hashtag": _at_home,
+    "in a conversation that is over": _a_conversation_that_is_over,
+    "looked into": _looked_into,
 }
 
 
@@ -340,6 +371,7 @@ async def test_what_nobody_refers_to_goes(store: Store, why: str) -> None:
     """What strangers do with it is no reason to keep it. It leaves nothing behind, not even in the search index."""
     async with store.write() as tx:
         await GOES[why](tx)
+        await tx.execute(insert(remarks).values(actor=AUTHOR, comment="its author stays"))
         while await search.index(tx):
             pass
     await swept(store)
@@ -348,7 +380,7 @@ async def test_what_nobody_refers_to_goes(store: Store, why: str) -> None:
         assert await activities.get(tx, Iri(f"{POST}/activity")) is None
         for table in metadata.sorted_tables:
             for column in table.columns:
-                if column.name in ("note", "question", "subject"):
+                if column.name in ("note", "question", "subject", "root"):
                     left = select(func.count()).select_from(table).where(column == str(POST))
                     assert (await tx.execute(left)).scalar_one() == 0, column
         if store.is_sqlite:
@@ -363,15 +395,16 @@ async def test_a_flood_to_the_owner_keeps_its_own_place_only(store: Store, monke
     elsewhere = Iri("https://elsewhere.example/users/quiet")
     async with store.write() as tx:
         await meet(tx, elsewhere)
+        await write(tx, mine := post_of("mine"), ME)
         await write(tx, post_of("first of all"), elsewhere, for_owner=True, at=OLD - timedelta(days=1))
         for number in range(10):
             await write(tx, post_of(f"stranger {number}"), STRANGER, for_owner=True)
-            await write(tx, post_of(f"other {number}"), OTHER, for_owner=True)
+            await write(tx, post_of(f"other {number}"), OTHER, answers=mine, for_owner=True)
     assert (await swept(store))["posts"] == 15
     async with store.read() as tx:
         left = set((await tx.execute(select(notes.notes.c.iri))).scalars())
     newest = {f"{who} {number}" for who in ("stranger", "other") for number in (7, 8, 9)} - {"stranger 7"}
-    assert left == {post_of(name) for name in {"first of all", *newest}}
+    assert left == {post_of(name) for name in {"mine", "first of all", *newest}}
 
 
 async def test_the_owner_speaks_while_a_sweep_goes_on(store: Store) -> None:
@@ -398,6 +431,40 @@ async def test_threads_are_as_long_as_they_are(store: Store) -> None:
                 await write(tx, post_of(f"{thread} {number}"), OTHER, answers=post_of(f"{thread} {number - 1}"))
         await write(tx, post_of("mine"), ME, answers=post_of(f"owners {many - 1}"))
     assert (await swept(store))["posts"] == many
+
+
+async def test_the_owner_is_found_in_threads_without_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a thread begins is looked for so far up, and no farther: the owner's word on the way is enough."""
+    monkeypatch.setattr(referred, "ANCESTORS", 3)
+    async with store.write() as tx:
+        await write(tx, post_of("0"), OTHER)
+        for number in range(1, 10):
+            await write(tx, post_of(str(number)), ME if number == 5 else OTHER, answers=post_of(str(number - 1)))
+        await write(tx, answers=post_of("7"))
+    await swept(store)
+    assert await here(store)
+    assert not await here(store, post_of("9")), "the owner spoke too far above"
+
+
+async def test_what_the_owner_sent_stays_in_the_log(store: Store) -> None:
+    """A like that was taken back keeps no post; that it was sent is known."""
+    sent = Logged(Iri(f"{ME}/like"), "out", ME, "Like", POST, OLD, b"{}")
+    async with store.write() as tx:
+        await write(tx)
+        await activities.record_many(tx, [sent])
+    await swept(store)
+    assert not await here(store)
+    async with store.read() as tx:
+        assert await activities.get(tx, sent.iri)
+
+
+async def test_what_the_blocked_said_waits_for_nobody(store: Store) -> None:
+    """It is shown nowhere, so it takes no place among what waits."""
+    async with store.write() as tx:
+        await write(tx, for_owner=True)
+        await tx.execute(insert(blocks.blocks).values(kind="hidden", value=AUTHOR, at=1, comment=""))
+    await swept(store)
+    assert not await here(store)
 
 
 # ── the log ──────────────────────────────────────────────────────────────────────────────────
@@ -498,10 +565,13 @@ async def test_whom_the_owner_speaks_to_stays(store: Store) -> None:
         new = notes.NewNote(flakes.mint(OLD), mine, own, Visibility.DIRECT, OLD, OLD, because, None, own=True)
         await notes.add_many(tx, [new])
         await actors.mark_moved(tx, FRIEND, OTHER)
-    assert (await swept(store))["people"] == 1
+        before = {"handle": "a", "base_url": "x", "name": "", "summary": "", "approves_followers": False}
+        await tx.execute(insert(profile).values(id=1, created_at=1, also_known_as=[STRANGER], **before))
+    assert (await swept(store))["people"] == 0
     async with store.read() as tx:
         assert await actors.get(tx, AUTHOR)
         assert await actors.get(tx, OTHER)
+        assert await actors.get(tx, STRANGER), "the owner's former account"
 
 
 def _key(owner: Iri) -> ActorKey:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select
 
+from node import sweeping
 from node.app import _evidence
 from node.federation import actors as people
 from node.federation.allowance import Allowance
@@ -204,6 +205,24 @@ async def test_somebody_speaks_while_they_are_forgotten(
     await alice.node.inbox.retry()
     assert await _find(alice, late)
     await greet(alice, dave)
+
+
+async def test_the_node_sweeps_by_itself(
+    alice: Home, carol: Stranger, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some minutes after its start, and then once a day."""
+    await alice.node.owner.follow_tag("wren")
+    activity = _tagged(carol, "for a while")
+    await _arrives(alice, carol, activity)
+    clock.forward(MONTH)
+    monkeypatch.setattr(sweeping, "FIRST", 0.01)
+    await alice.restart()
+
+    async def gone() -> bool:
+        return await _find(alice, activity) is None and not await _knows(alice, carol)
+
+    await eventually(gone)
+    await _arrives(alice, carol, activity)
 
 
 async def test_nothing_goes_when_everything_is_to_be_kept(tmp_path: Path, carol: Stranger, clock: FakeClock) -> None:
