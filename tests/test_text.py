@@ -308,12 +308,13 @@ MEGABYTE = 1_000_000
     é a. \u200d""".split(),  # noqa: SIM905
 )  # fmt: skip
 def test_a_megabyte_of_anything_takes_bounded_time(piece: str):
-    """No backtracking regex on remote text; linear tokenizer; time budget."""
-    for written in ((piece * MEGABYTE)[:MEGABYTE], ((piece + " ") * MEGABYTE)[:MEGABYTE], ("@" + piece * MEGABYTE)[:MEGABYTE]):
+    """No backtracking regex on remote text; linear tokenizer; time budget. What the owner writes is shorter."""
+    for repeated in (piece * MEGABYTE, (piece + " ") * MEGABYTE, "@" + piece * MEGABYTE):
+        theirs, ours = repeated[:MEGABYTE], repeated[: MEGABYTE // 5]
         start = time.thread_time()
-        text.count(written)
-        text.find_mentions(written)
-        text.sanitise(written)
-        text.plain(written, 200)
-        text.to_text(written)
-        assert time.thread_time() - start < 6
+        text.sanitise(theirs)
+        text.plain(theirs, 200)
+        text.to_text(theirs)
+        text.count(ours)
+        text.find_mentions(ours)
+        assert time.thread_time() - start < 3

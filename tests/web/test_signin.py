@@ -21,6 +21,7 @@ from tests.support.clock import FakeClock
 from tests.support.homes import Home
 
 PASSWORD = "a long and rainy summer"
+HASH = passwords.hashed(PASSWORD)
 BACK = "https://app.example/callback?x=1"
 VERIFIER = "v" * 64
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -30,7 +31,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 async def browser(alice: Home) -> Browser:
     """The owner's, not logged in yet."""
     async with alice.node.store.write() as tx:
-        await profile.set_password_hash(tx, passwords.hashed(PASSWORD))
+        await profile.set_password_hash(tx, HASH)
     return Browser(alice)
 
 
