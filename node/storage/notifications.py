@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
@@ -177,6 +177,57 @@ async def posts_of(tx: Tx, found: Sequence[Notification]) -> dict[int, Post]:
     if not wanted:
         return {}
     return {post.id: post for post in map(to_post, await tx.execute(posts().where(notes.c.id.in_(wanted))))}
+
+
+# ── in groups ────────────────────────────────────────────────────────────────────────────────
+
+GROUP_SPAN = timedelta(hours=12)
+"""What happens in one such span of time is told together."""
+
+
+def span_of(at: datetime) -> int:
+    return ms(at) // (GROUP_SPAN // timedelta(milliseconds=1))
+
+
+def begin_of(span: int) -> datetime:
+    return when(span * (GROUP_SPAN // timedelta(milliseconds=1)))
+
+
+def _within(now: datetime, kinds: Iterable[Kind], first: int, last: int) -> Any:
+    """Of these kinds, in these spans and those between. By number, which is that of the time: the key is at hand."""
+    begin, end = (Snowflake(0).mint(begin_of(span)) for span in (first, last + 1))
+    found = _of_kinds(_shown(now), kinds, ())
+    return found.where(notifications.c.id >= begin, notifications.c.id < end)
+
+
+async def of_span(
+    tx: Tx, now: datetime, kinds: Iterable[Kind], note_id: int | None, span: int, limit: int | None
+) -> list[Notification]:
+    """All about one post, or all that are about none, newest first."""
+    about = notifications.c.note_id.is_(None) if note_id is None else notifications.c.note_id == note_id
+    query = _within(now, kinds, span, span).where(about).order_by(notifications.c.id.desc()).limit(limit)
+    return [_notification(row) for row in await tx.execute(query)]
+
+
+async def tally(
+    tx: Tx, now: datetime, kinds: Iterable[Kind], first: int, last: int
+) -> list[tuple[Kind, int | None, int, int]]:
+    """(kind, post, span, how many) for all of these spans."""
+    inner = _within(now, kinds, first, last).subquery()
+    span = (inner.c.at // (GROUP_SPAN // timedelta(milliseconds=1))).label("span")
+    query = select(inner.c.kind, inner.c.note_id, span, func.count().label("many"))
+    rows = await tx.execute(query.group_by(inner.c.kind, inner.c.note_id, span))
+    return [(Kind(row.kind), row.note_id, int(row.span), int(row.many)) for row in rows]
+
+
+async def unread(
+    tx: Tx, now: datetime, *, kinds: Iterable[Kind] | None = None, without: Iterable[Kind] = ()
+) -> list[Notification]:
+    """Those newer than the marker that all apps share, the newest thousand."""
+    read = select(markers.c.last_read_id).where(markers.c.timeline == "notifications").scalar_subquery()
+    query = _of_kinds(_shown(now), kinds, without).where(notifications.c.id > func.coalesce(read, 0))
+    rows = await tx.execute(query.order_by(notifications.c.id.desc()).limit(MOST_COUNTED))
+    return [_notification(row) for row in rows]
 
 
 # ── the request box ──────────────────────────────────────────────────────────────────────────

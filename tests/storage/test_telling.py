@@ -151,3 +151,35 @@ async def test_news_is_found_by_number(store: Store) -> None:
         assert await lists.places(tx, [number]) == {}
         await blocks.mute(tx, HER, NOW, None)
         assert await streams.posts(tx, [number], NOW) == []
+
+
+async def test_what_is_told_together_is_counted_together(store: Store) -> None:
+    """By kind, by post, by half a day: the number of each is the number of its time."""
+    noon = notifications.begin_of(notifications.span_of(NOW))
+    assert noon <= NOW < noon + notifications.GROUP_SPAN
+    span = notifications.span_of(NOW)
+    people = [Iri(f"https://remote.example/users/{name}") for name in ("ann", "ben", "cat")]
+    async with store.write() as tx:
+        number = await _post(tx)
+        for who, kind, about, at in (
+            (people[0], Kind.FAVOURITE, number, noon),
+            (people[1], Kind.FAVOURITE, number, noon + notifications.GROUP_SPAN - timedelta(milliseconds=1)),
+            (people[2], Kind.FAVOURITE, number, noon + notifications.GROUP_SPAN),
+            (people[0], Kind.FOLLOW, None, NOW),
+            (people[1], Kind.FOLLOW, None, NOW),
+            (people[0], Kind.UPDATE, number, NOW),
+        ):
+            await notifications.add_many(tx, [Notify(kind, who, about)], flakes, at)
+        kinds = (Kind.FAVOURITE, Kind.FOLLOW)
+        assert sorted(await notifications.tally(tx, NOW, kinds, span, span), key=str) == [
+            (Kind.FAVOURITE, number, span, 2),
+            (Kind.FOLLOW, None, span, 2),
+        ]
+        assert len(await notifications.tally(tx, NOW, kinds, span, span + 1)) == 3
+        first = await notifications.of_span(tx, NOW, [Kind.FAVOURITE], number, span, None)
+        assert [item.actor for item in first] == [people[1], people[0]]
+        assert len(await notifications.of_span(tx, NOW, [Kind.FAVOURITE], number, span, 1)) == 1
+        assert len(await notifications.of_span(tx, NOW, [Kind.FOLLOW], None, span, 80)) == 2
+        assert await notifications.of_span(tx, NOW, [Kind.FAVOURITE], None, span, 80) == []
+        assert len(await notifications.unread(tx, NOW)) == 6
+        assert len(await notifications.unread(tx, NOW, kinds=[Kind.FOLLOW])) == 2

@@ -11,6 +11,7 @@ from node.web.mastodon import (
     acts,
     conversations,
     filters,
+    groups,
     instance,
     lists,
     markers,
@@ -55,6 +56,7 @@ ROUTES: tuple[Route, ...] = (
     *media.ROUTES,
     *timelines.ROUTES,
     *notifications.ROUTES,
+    *groups.ROUTES,
     *push.ROUTES,
     *streaming.ROUTES,
 )

@@ -97,7 +97,7 @@ async def v2(call: Call) -> web.Response:
             "registrations": {"enabled": False, "approval_required": False, "message": None, "url": None},
             "contact": {"email": "", "account": await _owner(call)},
             "rules": [],
-            "api_versions": {"mastodon": 1},
+            "api_versions": {"mastodon": 2},
         }
     )
 

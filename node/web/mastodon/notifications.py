@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -42,12 +42,24 @@ async def render(tx: Tx, rooms: Rooms, found: Sequence[Notification]) -> list[di
     ]
 
 
+GROUPED = frozenset([Kind.FAVOURITE.value, Kind.REBLOG.value, Kind.FOLLOW.value])
+"""What is told in groups (groups.py), unless an app wants less of it."""
+
+
+def key_of(item: Notification, types: Collection[str] = GROUPED) -> str:
+    """The group that a notification is in, by what it is alone: the same in every answer and stream."""
+    if item.kind.shown not in types:
+        return f"ungrouped-{item.id}"
+    about = "" if item.note_id is None else f"{item.note_id}-"
+    return f"{item.kind.shown}-{about}{notifications.span_of(item.at)}"
+
+
 def _entity(item: Notification, account: object, status: object) -> dict[str, Any]:
     entity = {
         "id": str(item.id),
         "type": item.kind.shown,
         "created_at": time(item.at),
-        "group_key": f"ungrouped-{item.id}",
+        "group_key": key_of(item),
         "account": account,
     }
     return entity if status is None else entity | {"status": status}
@@ -61,7 +73,7 @@ async def rendered(rooms: Rooms, identifier: int) -> bytes | None:
     return dumps(entities[0]) if entities else None
 
 
-def _kinds(call: Call) -> tuple[frozenset[Kind] | None, frozenset[Kind]]:
+def kinds_asked(call: Call) -> tuple[frozenset[Kind] | None, frozenset[Kind]]:
     """Which types are asked for (None: all), and which are not wanted."""
     wanted = call.many("types")
     return (
@@ -70,7 +82,7 @@ def _kinds(call: Call) -> tuple[frozenset[Kind] | None, frozenset[Kind]]:
     )
 
 
-async def _actor_of(tx: Tx, call: Call) -> Iri | None:
+async def actor_of(tx: Tx, call: Call) -> Iri | None:
     """The account asked for; one that is not known has done nothing."""
     ids = call.ids("account_id")
     if not call.many("account_id"):
@@ -81,9 +93,9 @@ async def _actor_of(tx: Tx, call: Call) -> Iri | None:
 
 async def index(call: Call) -> web.Response:
     rooms, window, now = call.rooms, call.window(40, MOST), call.rooms.clock()
-    kinds, without = _kinds(call)
+    kinds, without = kinds_asked(call)
     async with rooms.store.read() as tx:
-        actor = await _actor_of(tx, call)
+        actor = await actor_of(tx, call)
         # An app that shows one stranger's request asks for what that stranger said, which is held back elsewhere.
         waiting = actor is not None and call.flag("include_filtered")
         found = await notifications.newest(tx, window, now, kinds=kinds, without=without, actor=actor, waiting=waiting)
@@ -114,7 +126,7 @@ async def clear(call: Call) -> web.Response:
 
 
 async def unread_count(call: Call) -> web.Response:
-    kinds, without = _kinds(call)
+    kinds, without = kinds_asked(call)
     most = call.integer("limit", 100, least=1, most=1_000)
     async with call.rooms.store.read() as tx:
         count = await notifications.count_unread(tx, call.rooms.clock(), kinds=kinds, without=without, most=most)
@@ -239,81 +251,6 @@ async def merged(call: Call) -> web.Response:
     return reply({"merged": True})
 
 
-# ── grouped (version 2) ──────────────────────────────────────────────────────────────────────
-
-
-async def grouped(call: Call) -> web.Response:
-    """Each notification as a group of its own, with accounts and posts beside them, each once."""
-    rooms, window = call.rooms, call.window(40, MOST)
-    kinds, without = _kinds(call)
-    async with rooms.store.read() as tx:
-        actor = await _actor_of(tx, call)
-        found = await notifications.newest(tx, window, rooms.clock(), kinds=kinds, without=without, actor=actor)
-        shown = {int(entity["id"]): entity for entity in await render(tx, rooms, found)}
-    return reply(_groups(found, shown), headers=links(call, [item.id for item in found], window.limit))
-
-
-def _groups(found: Sequence[Notification], shown: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    accounts: dict[str, Any] = {}
-    statuses: dict[int, Any] = {}
-    groups = []
-    for item in found:
-        entity = shown.get(item.id)
-        if entity is None:
-            continue
-        accounts[entity["account"]["id"]] = entity["account"]
-        group = {
-            "group_key": f"ungrouped-{item.id}",
-            "notifications_count": 1,
-            "type": entity["type"],
-            "most_recent_notification_id": str(item.id),
-            "page_min_id": str(item.id),
-            "page_max_id": str(item.id),
-            "latest_page_notification_at": entity["created_at"],
-            "sample_account_ids": [entity["account"]["id"]],
-        }
-        if item.note_id is not None:
-            statuses[item.note_id] = entity["status"]
-            group["status_id"] = str(item.note_id)
-        groups.append(group)
-    return {
-        "accounts": list(accounts.values()),
-        "statuses": list(statuses.values()),
-        "notification_groups": groups,
-    }
-
-
-def _of_group(call: Call) -> int:
-    number = call.named["key"].removeprefix("ungrouped-")
-    if not (number.isascii() and number.isdigit() and len(number) <= 19):
-        raise NotFound("Record not found")
-    return int(number)
-
-
-async def group(call: Call) -> web.Response:
-    async with call.rooms.store.read() as tx:
-        found = await notifications.get(tx, _of_group(call), call.rooms.clock())
-        shown = [] if found is None else await render(tx, call.rooms, [found])
-    if found is None or not shown:
-        raise NotFound("Record not found")
-    return reply(_groups([found], {found.id: shown[0]}))
-
-
-async def group_accounts(call: Call) -> web.Response:
-    async with call.rooms.store.read() as tx:
-        found = await notifications.get(tx, _of_group(call), call.rooms.clock())
-        shown = [] if found is None else await render(tx, call.rooms, [found])
-    if not shown:
-        raise NotFound("Record not found")
-    return reply([shown[0]["account"]])
-
-
-async def dismiss_group(call: Call) -> web.Response:
-    async with call.rooms.store.write() as tx:
-        await notifications.dismiss(tx, _of_group(call))
-    return reply({})
-
-
 _READ, _WRITE = "read:notifications", "write:notifications"
 _V1, _V2 = "/api/v1/notifications", "/api/v2/notifications"
 
@@ -333,12 +270,7 @@ ROUTES = (
     Route("POST", f"{_V1}/requests/:id/dismiss", turn_away, _WRITE),
     Route("GET", f"{_V1}/:id", show, _READ),
     Route("POST", f"{_V1}/:id/dismiss", dismiss, _WRITE),
-    Route("GET", _V2, grouped, _READ),
     Route("GET", f"{_V2}/policy", policy, _READ),
     Route("PATCH", f"{_V2}/policy", change_policy, _WRITE),
     Route("PUT", f"{_V2}/policy", change_policy, _WRITE),
-    Route("GET", f"{_V2}/unread_count", unread_count, _READ),
-    Route("GET", f"{_V2}/:key", group, _READ),
-    Route("GET", f"{_V2}/:key/accounts", group_accounts, _READ),
-    Route("POST", f"{_V2}/:key/dismiss", dismiss_group, _WRITE),
 )

@@ -124,20 +124,6 @@ async def test_the_policy_says_what_the_node_does(app: Client) -> None:
     assert (await app.get(f"{V1}/policy")).json["filter_not_following"] is True
 
 
-async def test_groups_are_of_one(alice: Home, app: Client, carol: Stranger, dave: Stranger) -> None:
-    """Version 2: each notification a group, accounts and posts beside them, each once."""
-    number = await reacted(alice, carol, dave)
-    found = (await app.get(V2)).json
-    assert len(found["notification_groups"]) == len(found["accounts"]) == 2
-    assert [status["id"] for status in found["statuses"]] == [number]
-    key = found["notification_groups"][0]["group_key"]
-    assert (await app.get(f"{V2}/{key}")).json["notification_groups"][0]["group_key"] == key
-    assert len((await app.get(f"{V2}/{key}/accounts")).json) == 1
-    assert (await app.post(f"{V2}/{key}/dismiss")).json == {}
-    assert (await app.get(f"{V2}/unread_count")).json == {"count": 1}
-    assert (await app.get(f"{V2}/nonsense")).status == 404
-
-
 @pytest.mark.parametrize("path", [V1, V2, f"{V1}/requests", f"{V2}/policy", f"{V1}/unread_count", f"{V1}/1"])
 async def test_nobody_else_reads_them(anybody: Client, path: str) -> None:
     """security.md §9: the owner's alone."""
