@@ -336,6 +336,31 @@ async def test_nobody_else_changes_a_poll(alice: Home, carol: Stranger, mallory:
     assert await counts(alice, post) == (3, 4)
 
 
+@pytest.mark.parametrize(
+    ("changed", "edited"),
+    [({}, False), ({"content": "<p>Which one?</p>"}, True), ({"summary": "tea", "sensitive": True}, True)],
+    ids=["the counts alone", "the question", "a warning"],
+)
+async def test_a_count_is_no_edit(alice: Home, carol: Stranger, changed: Json, edited: bool):
+    """microblog.pub gives every count of a poll a new `updated`: the post says what it said, and no version is kept."""
+    await follows(alice, carol)
+    asked = question(carol, ["Yes", "No"])
+    await carol.deliver(carol.create(asked), alice.base)
+    post = await arrives(alice, "Which?")
+    heard: list[Tell] = []
+    alice.node.events.subscribe(heard.append)
+    for votes in (1, 2):
+        at = stamp(datetime.now(UTC) + timedelta(seconds=votes))
+        counted = {**asked, **question(carol, ["Yes", "No"], [votes, 0]), "id": asked["id"], "updated": at, **changed}
+        assert (await carol.deliver(carol.activity("Update", counted), alice.base)).status == 202
+        assert await counts(alice, post) == (votes, 0)
+    now = await alice.node.owner.find_post(str(post.note.iri))
+    assert now is not None
+    assert (now.note.updated is not None) is edited
+    assert Tell("poll_counts", str(post.id)) in heard or edited
+    assert (Tell("edit", str(post.id)) in heard) is edited
+
+
 async def test_five_hundred_choices_are_bounded(alice: Home, carol: Stranger):
     """The rest is left out, and the post is shown."""
     await follows(alice, carol)

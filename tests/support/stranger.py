@@ -267,7 +267,7 @@ class Stranger:
 
     def publish(self) -> None:
         """Put the actor document where others find it."""
-        self.place.documents[urlsplit(self.iri).path] = self.document()
+        self.place.documents[urlsplit(self.iri).path or "/"] = self.document()
         self.place.people[self.name] = self.iri
 
     # ── what they say ────────────────────────────────────────────────────────────────────────

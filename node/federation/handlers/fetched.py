@@ -9,7 +9,7 @@ from datetime import datetime
 
 from node.federation import policy
 from node.federation.handlers.arrived import Here
-from node.federation.handlers.note import put_version
+from node.federation.handlers.note import counts_alone, put_version
 from node.model import Authorship, Iri, Note, Post, ReactionKind, Visibility
 from node.observe import count
 from node.storage import activities, actors, chores, notes, reactions
@@ -115,7 +115,7 @@ async def edits(tx: Tx, again: Sequence[Found], here: Here) -> None:
         if one.note.author != author or one.note.updated is None or one.note.updated <= before:
             continue
         post = await notes.get(tx, iri)
-        if post is not None and not post.own:
+        if post is not None and not post.own and not counts_alone(one.note, post.note):
             await activities.record_many(tx, [_logged(one, here)])
             await put_version(tx, post, one.note, one.authorship, evidence_id(one), here)
             count("fetched.edited")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from node.federation import policy
 from node.federation.handlers import onward, quote
@@ -136,7 +137,8 @@ def _verdict(item: Arrived[Create] | Arrived[Update]) -> Authorship:
 async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list[Effect]:
     """Put the new version of a note we know in place, if it is by the same author and newer.
 
-    An edit of something we do not have is ignored; one without `updated` is no edit (federation.md §6).
+    An edit of something we do not have is ignored; one without `updated` is no edit (federation.md §6),
+    nor is a new count of the same poll.
     """
     told: list[Effect] = []
     for item in arrived:
@@ -145,13 +147,22 @@ async def update(tx: Tx, arrived: Sequence[Arrived[Update]], here: Here) -> list
         if post is None or post.own or post.note.author != item.activity.actor:
             continue
         newest = post.note.updated or post.note.published
-        if note.updated is None or (newest is not None and note.updated <= newest):
+        is_older = note.updated is None or (newest is not None and note.updated <= newest)
+        if is_older or counts_alone(note, post.note):
             told += await _refresh(tx, post, note, here)
             continue
         await log(tx, [item], [note.iri])
         told += await put_version(tx, post, note, _verdict(item), item.activity.id, here)
         told += await onward.on(tx, [(item, post.note)], here)
     return told
+
+
+def counts_alone(note: Note, before: Note) -> bool:
+    """Whether a poll says what it said before, but for its counts: microblog.pub gives each a new `updated`."""
+    if note.poll is None or not note.poll.asks_the_same(before.poll):
+        return False
+    said = attrgetter("content", "summary", "sensitive", "attachments", "quote")
+    return bool(said(note) == said(before))
 
 
 async def put_version(
