@@ -18,6 +18,7 @@ from node.storage import (
     blocks,
     chores,
     notes,
+    queue,
     reactions,
     referred,
     revisions,
@@ -458,6 +459,15 @@ async def test_what_the_owner_sent_stays_in_the_log(store: Store) -> None:
         assert await activities.get(tx, sent.iri)
 
 
+async def test_what_goes_soon_may_come_again_soon(store: Store) -> None:
+    """The log is kept for a month at least, but for what is about a post that went before: it was not seen then."""
+    async with store.write() as tx:
+        await write(tx, at=NOW - timedelta(days=8))
+    await swept(store, days=7)
+    async with store.read() as tx:
+        assert await activities.senders(tx, [Iri(f"{POST}/activity")]) == {}
+
+
 async def test_what_the_blocked_said_waits_for_nobody(store: Store) -> None:
     """It is shown nowhere, so it takes no place among what waits."""
     async with store.write() as tx:
@@ -478,11 +488,12 @@ async def test_the_log_keeps_what_is_evidence(store: Store) -> None:
 
     edit = logged("edit", "Update", POST, FRIEND)
     stay = [edit, logged("follow", "Follow", ME, OTHER), logged("lately", "Like", POST, at=NOW - timedelta(days=20))]
-    waiting = logged("waiting", "Announce", POST)
+    waiting, passed_on = logged("waiting", "Announce", POST), logged("passed-on", "Create", post_of("other"))
     go = [logged("like", "Like", POST), logged("undone", "Undone", ME), logged("unfollowed", "Follow", ME)]
     async with store.write() as tx:
         await write(tx, by=FRIEND)
-        await activities.record_many(tx, [*stay, waiting, *go])
+        await activities.record_many(tx, [*stay, waiting, passed_on, *go])
+        await queue.put(tx, passed_on.iri, ME, b"{}", [Iri("https://far.example/inbox")], NOW)
         row = {"actor": OTHER, "activity": f"{OTHER}#f", "state": "accepted", "since": ms(OLD)}
         await tx.execute(insert(followers).values(**row))
         post = await notes.get(tx, POST)
@@ -497,7 +508,7 @@ async def test_the_log_keeps_what_is_evidence(store: Store) -> None:
         await activities.record_many(tx, [answer, own])
     assert (await swept(store))["log"] == len(go) + 1, "and what they were answered with"
     async with store.read() as tx:
-        assert all([await activities.get(tx, one.iri) for one in (*stay, waiting, own)])
+        assert all([await activities.get(tx, one.iri) for one in (*stay, waiting, passed_on, own)])
         assert await activities.get(tx, Iri(f"{POST}/activity")), "of the version before"
     assert (await swept(store, days=1))["log"] == 0, "what came lately guards against replays, whatever is set"
 
@@ -554,6 +565,25 @@ async def test_people_go_when_nothing_is_left_of_them(store: Store, who: str) ->
         assert await actors.get(tx, FRIEND)
         assert await actors.get(tx, STRANGER) is None
         assert (await tx.execute(select(blocks.blocks.c.value).where(blocks.blocks.c.kind == "hidden"))).all() == []
+
+
+async def test_who_was_looked_at_lately_stays(store: Store) -> None:
+    """A profile that the owner opens is there tomorrow, however long ago it was met."""
+    async with store.write() as tx:
+        await meet(tx, AUTHOR, NOW - timedelta(days=3))
+    assert (await swept(store))["people"] == 2
+    async with store.read() as tx:
+        assert await actors.get(tx, AUTHOR)
+
+
+async def test_who_brought_something_home_stays(store: Store) -> None:
+    """As long as it stands there with their name beside it."""
+    async with store.write() as tx:
+        stranger = (await actors.ids_of(tx, [STRANGER]))[STRANGER]
+        await reactions.show(tx, [(flakes.mint(OLD), await write(tx, by=FRIEND), stranger)])
+    await swept(store)
+    async with store.read() as tx:
+        assert await actors.get(tx, STRANGER)
 
 
 async def test_whom_the_owner_speaks_to_stays(store: Store) -> None:
@@ -614,14 +644,24 @@ async def test_keys_outlive_their_accounts(store: Store, monkeypatch: pytest.Mon
 
 async def test_servers_are_forgotten_with_the_last_who_lives_there(store: Store) -> None:
     """security.md §5: "TTL on every remote-keyed row"."""
-    gone, lived_in, lately = "https://gone.example", "https://remote.example", "https://lately.example"
-    row = {"failures": 0, "dormant": False, "how": "spoke"}
+    known: dict[str, dict[str, object]] = {
+        "https://gone.example": {},
+        "https://remote.example": {},
+        "https://learnt.example": {"learned_at": ms(NOW)},
+        "https://failing.example": {"failing_since": ms(NOW)},
+        "https://waiting.example": {"next_at": ms(NOW) + 1},
+        "https://owed.example": {},
+    }
+    row = {"failures": 0, "dormant": False, "how": "spoke", "learned_at": ms(OLD), "failing_since": None}
     async with store.write() as tx:
-        for origin, at in ((gone, OLD), (lived_in, OLD), (lately, NOW)):
-            await tx.execute(insert(hosts).values(origin=origin, learned_at=ms(at), **row))
+        for origin, values in known.items():
+            await tx.execute(insert(hosts).values(**{"origin": origin, "next_at": None, **row, **values}))
+        owed = Logged(Iri(f"{ME}/1"), "out", ME, "Create", ME, OLD, b"{}")
+        await activities.record_many(tx, [owed])
+        await queue.put(tx, owed.iri, ME, b"{}", [Iri("https://owed.example/inbox")], NOW)
     assert (await swept(store))["hosts"] == 1
     async with store.read() as tx:
-        assert set((await tx.execute(select(hosts.c.origin))).scalars()) == {lived_in, lately}
+        assert set((await tx.execute(select(hosts.c.origin))).scalars()) == {*known} - {"https://gone.example"}
 
 
 async def test_tombstones_last_a_quarter(store: Store) -> None:
