@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -186,6 +187,26 @@ async def test_pictures_go_with_what_showed_them(
     assert alice.node.remote_media.address(url) == address
     assert (await _look(carol, address)).status == 200
     assert place.asked["/wren.jpg"] == 2
+
+
+async def test_what_is_taken_up_while_a_sweep_goes_on_stays(
+    alice: Home, carol: Stranger, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was found to be needed by nobody, and is asked about again when its turn comes."""
+    await alice.node.owner.follow_tag("wren")
+    posts = [await _arrives(alice, carol, _tagged(carol, f"number {number}")) for number in range(4)]
+    clock.forward(MONTH)
+    monkeypatch.setattr(sweeping, "AT_ONCE", 1)
+
+    async def first_gone() -> bool:
+        return (await alice.rows())["notes"] < len(posts)
+
+    async with asyncio.timeout(30):
+        sweep = asyncio.create_task(alice.node.sweeper.sweep())
+        await eventually(first_gone)
+        await alice.node.interactions.like(posts[-1].note.iri)
+        assert (await sweep)["posts"] == len(posts) - 1
+    assert await alice.shows("number 3")
 
 
 async def test_somebody_speaks_while_they_are_forgotten(
