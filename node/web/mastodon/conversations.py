@@ -36,7 +36,7 @@ async def _load(rooms: Rooms) -> list[Conversation]:
 
 
 async def _shown(tx: Tx, rooms: Rooms, page: Sequence[Conversation]) -> list[Json]:
-    known = await actors.many(tx, {iri for one in page for iri in one.people})
+    known = await actors.many(tx, {rooms.ids.actor, *(iri for one in page for iri in one.people)})
     order = list(known)
     accounts = await gather.accounts(tx, rooms, [known[iri].actor for iri in order], is_owner=True)
     faces = dict(zip(order, accounts, strict=True))
@@ -47,7 +47,8 @@ async def _shown(tx: Tx, rooms: Rooms, page: Sequence[Conversation]) -> list[Jso
         {
             "id": str(one.id),
             "unread": one.unread,
-            "accounts": [faces[iri] for iri in one.people if iri in faces],
+            # With nobody else it is with oneself: Ice Cubes takes the first without looking.
+            "accounts": [faces[iri] for iri in one.people if iri in faces] or [faces[rooms.ids.actor]],
             "last_status": said.get(one.last),
         }
         for one in page

@@ -113,3 +113,10 @@ async def test_conversations_are_streamed(alice: Home, app: Client, carol: Stran
         check(CONVERSATION, one)
         assert "psst" in one["last_status"]["content"]
     assert await listed(app) == [one]
+
+
+async def test_a_note_to_oneself_is_a_conversation_with_oneself(app: Client) -> None:
+    """As in Mastodon: there is always somebody in `accounts`, which Ice Cubes counts on."""
+    await app.post("/api/v1/statuses", {"status": "buy tea", "visibility": "direct"})
+    (one,) = await listed(app)
+    assert [account["acct"] for account in one["accounts"]] == ["alice"]
