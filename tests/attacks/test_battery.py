@@ -28,6 +28,7 @@ PRIVACY = "attacks/test_privacy"
 DOOR = "attacks/test_door"
 FORWARDED = "attacks/test_forwarded"
 SIGN_IN = "attacks/test_sign_in"
+SWEEPING = "stories/test_sweeping"
 API = "attacks/test_client_api"
 PAGES = "attacks/test_pages"
 FUZZ = "federation/test_fuzz"
@@ -195,7 +196,18 @@ BATTERY: dict[str, list[tuple[str, str]]] = {
         ("federation/test_batch", "one_source_leaves_room_for_others"),
         ("federation/test_delivery", "the_dead_and_the_slow_delay_only_themselves"),
     ],
-    "a full disk": [(INBOX, "strangers_do_not_fill_the_disk")],
+    "a full disk": [
+        (INBOX, "strangers_do_not_fill_the_disk"),
+        (SWEEPING, "after_a_flood_everything_is_as_before"),
+        (SWEEPING, "deletions_do_not_fill_the_disk"),
+        (SWEEPING, "a_restart_makes_no_new_room"),
+        ("test_docs", "every_table_has_a_bound"),
+    ],
+    "a pin that is flooded out": [
+        (SWEEPING, "a_pin_outlives_its_account"),
+        ("storage/test_sweep", "keys_outlive_their_accounts"),
+        ("federation/test_pins", "an_account_that_changes_its_keys_for_ever_is_remembered_in_part"),
+    ],
     "keys of odd sizes": [
         ("keys/test_transport", "the_modulus_has_2048_to_4096_bits"),
         (INBOX, "keys_that_are_too_small_are_no_keys"),
