@@ -61,6 +61,8 @@ log = logging.getLogger("cuicui.inbox")
 TRIES = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=30))
 """When an activity that could not be applied is tried again; after that it is parked for the owner to see."""
 
+_WITH_NOTE = (Create, Update)
+_MAY_BE_PROVEN = (Create, Update, Delete)
 _UNDOABLE = (Announce, Like)
 """What may be undone before it comes; a Follow decides for itself."""
 
@@ -127,7 +129,7 @@ class Inbox:
     ) -> Arrived[Activity]:
         """Steps 5 and 6: who may say this, and, for a post, who wrote it."""
         outcome: Outcome = None
-        if isinstance(activity, Create | Update | Delete):
+        if isinstance(activity, _MAY_BE_PROVEN):
             outcome = await self._authenticator.proof(document, activity.actor)
         proven_by = activity.actor if isinstance(outcome, ProofHolds) else None
         policy.admit(activity, signed.actor, ids=self._ids, proven_by=proven_by)
@@ -136,7 +138,7 @@ class Inbox:
             # Brought by somebody else: its author may be new to us.
             await self._actors.get(activity.actor)
         authorship: Authorship | None = None
-        if isinstance(activity, Create | Update):
+        if isinstance(activity, _WITH_NOTE):
             authorship = await self._judged(activity, document, signed, outcome)
         elif isinstance(outcome, policy.ProofBroken):
             await self._judge(activity.actor, outcome, signed)  # a broken proof refuses a Delete as well

@@ -50,6 +50,7 @@ from node.model import (
 OLDEST = timedelta(days=3653)
 """How far before its receipt a post may claim to be written (security.md §2): ten years."""
 
+_WITH_NOTE = (Create, Update)
 _FORWARDABLE = (Create, Update, Delete)
 """What is believed on its actor's proof alone, whoever brings it (integrity-proofs.md §7)."""
 
@@ -118,7 +119,7 @@ def admit(activity: Activity, signed_actor: Iri, *, ids: Ids, proven_by: Iri | N
 def _not_as_us(activity: Activity, ids: Ids) -> None:
     """Nothing from outside defines an id of ours, or speaks as us."""
     defined = [activity.actor, *([activity.id] if activity.id else ())]
-    if isinstance(activity, Create | Update):
+    if isinstance(activity, _WITH_NOTE):
         defined += [activity.note.iri, activity.note.author]
     for iri in defined:
         if ids.is_ours(iri):

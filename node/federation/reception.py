@@ -93,7 +93,10 @@ async def _body(request: web.Request) -> bytes:
         raise Refused(Reason.TOO_LARGE, f"the body is larger than {BODY_LIMIT} bytes")
     try:
         if request.content.is_eof():  # it came with the head, as most do: nothing to wait for, nothing to time
-            return await request.read()
+            body = request.content.read_nowait()
+            if len(body) > BODY_LIMIT:
+                raise Refused(Reason.TOO_LARGE, f"the body is larger than {BODY_LIMIT} bytes")
+            return body
         async with asyncio.timeout(BODY_TIMEOUT):
             return await request.read()  # stops at the application's client_max_size
     except TimeoutError:

@@ -28,6 +28,7 @@ from node.storage.store import Store
 log = logging.getLogger("cuicui.followers")
 
 HEADER = "Collection-Synchronization"
+_FIELD = HEADER.lower()
 PAUSE = timedelta(hours=1)
 """One account's list is asked for this often at most, however often it says that we disagree."""
 
@@ -105,7 +106,7 @@ class Synchroniser:
 
     async def hear(self, signed: Signed) -> None:
         """A delivery that was believed. Only what its signature covers counts, and only about its sender's own list."""
-        value = next((value for name, value in signed.headers if name == HEADER.lower()), None)
+        value = next((value for name, value in signed.headers if name == _FIELD), None)
         if value is None:
             return
         claimed = read(value)
