@@ -321,8 +321,11 @@ class Owner(Befriending, Account):
                 raise result
         return targets, tuple(unknown)
 
-    async def delete(self, iri: Iri) -> None:
-        """Take a post back: the note goes, its readers are told, and its address says it was here."""
+    async def delete(self, iri: Iri, *, keep_files: bool = False) -> None:
+        """Take a post back: the note goes, its readers are told, and its address says it was here.
+
+        `keep_files`: unseen and for a day, for apps that write the same post anew.
+        """
         now = self._clock()
         async with self._store.write() as tx:
             post = await notes.get(tx, iri)
@@ -333,6 +336,8 @@ class Owner(Befriending, Account):
             sealed = self._outbox.prove(delete, now) if proven else self._outbox.seal(delete)
             inboxes = await self._reached(tx, post.note, post.visibility)
             jobs = await self._outbox.submit(tx, sealed, inboxes, now, about=iri)
+            if keep_files:
+                await self._media.withdraw(tx, post.id)
             gone = await self._media.detach(tx, post.id)
             await notes.bury(tx, notes.Tombstone(iri, self._ids.actor, post.note.type, now, post.visibility.is_open))
             await activities.forget_content(tx, iri, by=self._ids.actor, but=Iri(str(sealed.document["id"])))

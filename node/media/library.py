@@ -301,6 +301,10 @@ class MediaLibrary:
         await stored.remove(tx, [one.id for one in gone])
         return tuple(gone)
 
+    async def withdraw(self, tx: Tx, note_id: int) -> None:
+        """Nobody sees the files of a note any more; for a day they may be hung on another, then they go."""
+        await stored.withdraw(tx, note_id, self._clock())
+
     async def drop(self, gone: Sequence[Media]) -> None:
         """Remove the files of rows that are no more."""
         await asyncio.to_thread(self._files.drop, *(name for one in gone for name in (one.file, one.preview)))
@@ -327,7 +331,7 @@ class MediaLibrary:
         if path is None or said is None:
             return None
         async with self._store.read() as tx:
-            if name not in await stored.known_files(tx, [name]):
+            if name not in await stored.known_files(tx, [name], shown=True):
                 return None
         try:
             found = await asyncio.to_thread(type_of, path)

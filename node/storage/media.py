@@ -75,9 +75,15 @@ async def attach(tx: Tx, ids: Sequence[int], note_id: int) -> bool:
     """Hang files on a note; False when one of them is not there to be hung, or hangs on another."""
     free = or_(media.c.note_id.is_(None), media.c.note_id == note_id)
     done = await tx.execute(
-        update(media).where(media.c.id.in_(ids), media.c.purpose == "post", free).values(note_id=note_id)
+        update(media).where(media.c.id.in_(ids), media.c.purpose == "post", free).values(note_id=note_id, state="ready")
     )
     return bool(done.rowcount == len(set(ids)))
+
+
+async def withdraw(tx: Tx, note_id: int, at: datetime) -> None:
+    """The note goes, and its files wait, as if uploaded now, to be hung on another; meanwhile nobody sees them."""
+    values = {"note_id": None, "state": "withdrawn", "created_at": ms(at)}
+    await tx.execute(update(media).where(media.c.note_id == note_id).values(values))
 
 
 async def describe(tx: Tx, id: int, alt: str, focus: tuple[float, float] | None) -> None:
@@ -102,11 +108,10 @@ async def forgotten(tx: Tx, before: datetime) -> list[Media]:
     return [_media(row) for row in rows if str(row.id) not in waiting and row.file not in shown]
 
 
-async def known_files(tx: Tx, names: Sequence[str]) -> set[str]:
-    """Which of these are files or previews of rows."""
-    rows = await tx.execute(
-        select(media.c.file, media.c.preview).where(or_(media.c.file.in_(names), media.c.preview.in_(names)))
-    )
+async def known_files(tx: Tx, names: Sequence[str], *, shown: bool = False) -> set[str]:
+    """Which of these are files or previews of rows; with `shown`, of those that may be looked at."""
+    query = select(media.c.file, media.c.preview).where(or_(media.c.file.in_(names), media.c.preview.in_(names)))
+    rows = await tx.execute(query.where(media.c.state != "withdrawn") if shown else query)
     return {name for row in rows for name in row if name is not None}
 
 

@@ -582,7 +582,7 @@ media = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("note_id", BigInteger, ForeignKey("notes.id", ondelete="SET NULL"), index=True),
     Column("purpose", Text, nullable=False),  # post | avatar | header
-    Column("state", Text, nullable=False),  # processing | ready | failed
+    Column("state", Text, nullable=False),  # ready | withdrawn: of a deleted post, to be hung on another
     Column("kind", Text, nullable=False),  # image | gifv | video | audio
     Column("media_type", Text, nullable=False),
     Column("file", Text, unique=True),

@@ -135,7 +135,9 @@ async def source(call: Call) -> web.Response:
 
 
 async def delete(call: Call) -> web.Response:
-    """Take back a post, or (by its own number) a boost. What comes back has the words, to be written anew."""
+    """Take back a post, or (by its own number) a boost. What comes back has the words, to be written anew with the
+    same files, unless `delete_media` says that it will not be.
+    """
     post, rooms = await found(call), call.rooms
     if post.boosted_by is not None and post.boosted_by.iri == rooms.ids.actor:
         await rooms.interactions.unboost(post.note.iri)
@@ -144,7 +146,7 @@ async def delete(call: Call) -> web.Response:
         raise NotFound("Record not found")
     async with rooms.store.read() as tx:
         whole = await gather.status_json(tx, rooms, post, is_owner=True)
-    await rooms.owner.delete(post.note.iri)
+    await rooms.owner.delete(post.note.iri, keep_files=not call.flag("delete_media"))
     return reply(whole | {"text": post.note.source or ""})
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from tests.support.following import arrives, befriend, follows
 from tests.support.homes import Home, eventually
 from tests.support.stranger import Stranger
 from tests.web.mastodon import shapes
+from tests.web.mastodon.test_profile import picture
 from tests.web.mastodon.test_statuses import posted
 
 NOTHING = dict.fromkeys(
@@ -52,6 +55,38 @@ async def test_an_edit_that_would_change_a_poll_is_refused(app: Client) -> None:
     plain = await posted(app, "plain")
     assert (await app.request("PUT", f"/api/v1/statuses/{plain['id']}", json=same)).status == 422
     assert [option["title"] for option in (await app.get(path)).json["poll"]["options"]] == ["tea", "coffee"]
+
+
+@pytest.mark.parametrize("query", ["", "?delete_media=false"])
+async def test_a_deleted_post_is_written_anew_with_its_picture(
+    alice: Home, app: Client, anybody: Client, query: str
+) -> None:
+    """ "Delete and re-draft": apps attach the same files again. Until they do nobody sees them, and after a day they go."""
+    file = (await app.request("POST", "/api/v2/media", data={"file": io.BytesIO(picture()), "description": "x"})).json
+    address = file["url"].removeprefix(alice.base)
+    made = await posted(app, "tyop", media_ids=[file["id"]])
+    assert (await anybody.get(address)).status == 200
+    gone = (await app.request("DELETE", f"/api/v1/statuses/{made['id']}{query}")).json
+    assert (gone["text"], [one["id"] for one in gone["media_attachments"]]) == ("tyop", [file["id"]])
+    assert (await anybody.get(address)).status == (await app.get(address)).status == 404
+    again = await posted(app, "typo", media_ids=[file["id"]])
+    assert again["media_attachments"] == made["media_attachments"]
+    assert (await anybody.get(address)).status == 200
+    await app.request("DELETE", f"/api/v1/statuses/{again['id']}{query}")
+    alice.clock.forward(timedelta(hours=23))
+    assert await alice.node.media.keep_order() == 0
+    alice.clock.forward(timedelta(hours=2))
+    assert await alice.node.media.keep_order() == 1
+    assert [path for path in alice.settings.media.rglob("*") if path.is_file()] == []
+
+
+async def test_what_is_not_written_anew_is_gone_at_once(alice: Home, app: Client) -> None:
+    """`delete_media`: the app knows that its user will not need the files again."""
+    file = (await app.request("POST", "/api/v2/media", data={"file": io.BytesIO(picture())})).json
+    made = await posted(app, "gone", media_ids=[file["id"]])
+    await app.request("DELETE", f"/api/v1/statuses/{made['id']}?delete_media=true")
+    assert [path for path in alice.settings.media.rglob("*") if path.is_file()] == []
+    assert (await alice.rows())["media"] == 0
 
 
 async def test_a_warning_alone_is_the_text(app: Client) -> None:
