@@ -61,7 +61,7 @@ async def test_an_edit_that_would_change_a_poll_is_refused(app: Client) -> None:
 async def test_a_deleted_post_is_written_anew_with_its_picture(
     alice: Home, app: Client, anybody: Client, query: str
 ) -> None:
-    """Apps that delete a post to draft it anew attach the same files. Until then nobody sees them; after a day they go."""
+    """Apps that delete a post to draft it anew attach the same files. Till then nobody sees them; in a day they go."""
     file = (await app.request("POST", "/api/v2/media", data={"file": io.BytesIO(picture()), "description": "x"})).json
     address = file["url"].removeprefix(alice.base)
     made = await posted(app, "tyop", media_ids=[file["id"]])
