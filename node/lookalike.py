@@ -157,6 +157,7 @@ class Faces:
         self._portraits = {iri: value for iri, value in portraits.items() if shared[value] == 1}
         known = [(owner, ()), *friends]
         self._members = {one.iri for one, _ in known}
+        self._homes = {host_of(iri) for iri in self._members}
         self._aliases = {alias for _, aliases in known for alias in aliases}
         self._by_look: dict[str, list[Face]] = defaultdict(list)
         for one, _ in known:
@@ -166,6 +167,10 @@ class Faces:
     def knows(self, iri: Iri) -> bool:
         """Whether this is the owner, or somebody whom the owner follows."""
         return iri in self._members
+
+    def lives_at(self, host: str) -> bool:
+        """Whether the owner follows somebody on this server."""
+        return host in self._homes
 
     def portrayed_by(self, iri: Iri, picture: int | None) -> Iri | None:
         """Whose picture, of those the owner knows, an account shows as its own; None for the owner's own circle."""

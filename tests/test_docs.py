@@ -49,7 +49,12 @@ def test_federation_md_lists_what_the_handlers_do() -> None:
         ("| depth of JSON | 32 |", canonical.MAX_DEPTH, 32),
         ("| keys of one host asked for in vain | 1 a minute |", patience.PAUSE.seconds, 60),
         ("whom the owner does not follow | 64 MiB a day |", actors.ROOM, 64 << 20),
-        ("| what they delete | 4 MiB of Deletes a day |", actors.ROOM_FOR_DELETIONS, 4 << 20),
+        ("on which the owner follows nobody | 512 MiB a day |", actors.ALL * actors.ROOM, 512 << 20),
+        (
+            "| what they delete | 4 MiB of Deletes a day, of those servers together 32 MiB |",
+            actors.ROOM_FOR_DELETIONS,
+            4 << 20,
+        ),
         ("| RSA keys | 2,048 to 4,096 bits", transport.MAX_BITS, 4096),
         ("| mentions, hashtags, attachments | 50, 64, 16 |", parse.MAX_MENTIONS, 50),
         ("| content | 100 kB of HTML |", parse.MAX_CONTENT, 100_000),

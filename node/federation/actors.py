@@ -37,6 +37,10 @@ ROOM = 64 * 1024 * 1024
 ROOM_FOR_DELETIONS = 4 * 1024 * 1024
 """Bytes a day of what they delete: each is remembered, so that what is deleted does not come back."""
 
+ALL = 8
+"""So many times as much room is there for all servers together on which the owner follows nobody: names cost nothing,
+so somebody may have thousands of servers."""
+
 MOST_RETIRED = 50
 """Keys of one account that are remembered although it lists them no more; the oldest go."""
 
@@ -107,6 +111,8 @@ class Actors:
         self._patience = Patience()
         self._room = Allowance(ROOM, timedelta(days=1))
         self._room_for_deletions = Allowance(ROOM_FOR_DELETIONS, timedelta(days=1))
+        self._room_for_all = Allowance(ALL * ROOM, timedelta(days=1))
+        self._room_for_all_deletions = Allowance(ALL * ROOM_FOR_DELETIONS, timedelta(days=1))
         self._untried: Recent[Iri, datetime] = Recent(1_000)
         self._refetched: Recent[Iri, datetime] = Recent(5_000)
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
@@ -268,13 +274,19 @@ class Actors:
         Nobody can fill the disk: whom the owner follows is heard, however much others there say. What is
         deleted has a measure of its own, so that it can be deleted when there is no room for more.
         """
-        if (await self.circle.faces()).knows(who):
+        faces, now = await self.circle.faces(), self._clock()
+        if faces.knows(who):
             return
         host = host_of(who)
-        if not (self._room_for_deletions if deletes else self._room).take(host, self._clock(), size):
+        one, all_ = self._room, self._room_for_all
+        if deletes:
+            one, all_ = self._room_for_deletions, self._room_for_all_deletions
+        if not one.take(host, now, size):
             raise Refused(
                 Reason.BUSY, f"there is no more room today for what people on {host} say", hint="try again later"
             )
+        if not faces.lives_at(host) and not all_.take("", now, size):
+            raise Refused(Reason.BUSY, "there is no more room today for what strangers say", hint="try again later")
 
     async def count_room(self) -> None:
         """What is here of the posts of strangers of the last day counts as said today: once, when the node has started.
@@ -285,7 +297,10 @@ class Actors:
         async with self._store.read() as tx:
             for who, size in await activities.octets_since(tx, Snowflake(0).mint(now - timedelta(days=1))):
                 if not faces.knows(who):
-                    self._room.count(host_of(who), now, size)
+                    host = host_of(who)
+                    self._room.count(host, now, size)
+                    if not faces.lives_at(host):
+                        self._room_for_all.count("", now, size)
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 

@@ -200,6 +200,7 @@ BATTERY: dict[str, list[tuple[str, str]]] = {
         (INBOX, "strangers_do_not_fill_the_disk"),
         (SWEEPING, "after_a_flood_everything_is_as_before"),
         (SWEEPING, "deletions_do_not_fill_the_disk"),
+        (SWEEPING, "many_servers_have_no_more_room_than_one_that_is_large"),
         (SWEEPING, "a_restart_makes_no_new_room"),
         ("test_docs", "every_table_has_a_bound"),
     ],

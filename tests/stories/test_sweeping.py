@@ -283,6 +283,24 @@ async def test_a_restart_makes_no_new_room(
     await greet(alice, carol)
 
 
+async def test_many_servers_have_no_more_room_than_one_that_is_large(
+    alice: Home, carol: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names cost nothing: a quota for each server alone is none. Where the owner follows somebody, people are heard."""
+    await follows(alice, carol)
+    neighbour = carol.place.stranger("neighbour")
+    monkeypatch.setattr(alice.node.actors, "_room_for_all", Allowance(20_000, timedelta(days=1)))
+    me = alice.node.ids.actor
+    async with Place() as third, Place() as fourth:
+        verdicts = [
+            (await who.deliver(who.say("x" * 7_000, me), alice.base)).verdict
+            for who in (mallory, third.stranger("erin"), fourth.stranger("frank"))
+        ]
+    assert verdicts == [(202, None), (202, None), (503, "busy")]
+    await greet(alice, neighbour)
+    await greet(alice, carol)
+
+
 async def test_deletions_do_not_fill_the_disk(
     alice: Home, carol: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
