@@ -124,9 +124,9 @@ def _came_after(one: Conversation, number: int) -> bool:
     return one.last != number if number in one.posts else one.last > number
 
 
-async def mark_read(tx: Tx, identifier: int) -> bool:
-    """Whether it is there."""
-    done = await tx.execute(update(conversations).where(conversations.c.id == identifier).values(unread=False))
+async def mark_read(tx: Tx, identifier: int, *, unread: bool = False) -> bool:
+    """Read, or `unread` again. Whether it is there."""
+    done = await tx.execute(update(conversations).where(conversations.c.id == identifier).values(unread=unread))
     return bool(done.rowcount)
 
 

@@ -74,8 +74,17 @@ async def index(call: Call) -> web.Response:
 
 
 async def read(call: Call) -> web.Response:
+    return await _marked(call, unread=False)
+
+
+async def unread(call: Call) -> web.Response:
+    """To be read again."""
+    return await _marked(call, unread=True)
+
+
+async def _marked(call: Call, *, unread: bool) -> web.Response:
     async with call.rooms.store.write() as tx:
-        if not await stored.mark_read(tx, call.id()):
+        if not await stored.mark_read(tx, call.id(), unread=unread):
             raise NotFound("Record not found")
     found = [one for one in await _load(call.rooms) if one.id == call.id()]
     if not found:
@@ -103,5 +112,6 @@ async def rendered(rooms: Rooms, post: int) -> bytes | None:
 ROUTES = (
     Route("GET", "/api/v1/conversations", index, "read:statuses"),
     Route("POST", "/api/v1/conversations/:id/read", read, "write:conversations"),
+    Route("POST", "/api/v1/conversations/:id/unread", unread, "write:conversations"),
     Route("DELETE", "/api/v1/conversations/:id", delete, "write:conversations"),
 )

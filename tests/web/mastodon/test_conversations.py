@@ -91,6 +91,8 @@ async def test_conversations_are_read_and_taken_off_the_list(alice: Home, app: C
     at = f"/api/v1/conversations/{one['id']}"
     assert not (await app.post(f"{at}/read")).json["unread"]
     assert not (await listed(app))[0]["unread"]
+    assert (await app.post(f"{at}/unread")).json["unread"]
+    assert (await listed(app))[0]["unread"]
     assert (await app.request("DELETE", at)).json == {}
     assert await listed(app) == []
     assert len((await app.get("/api/v1/timelines/direct")).json) == 1
@@ -99,7 +101,8 @@ async def test_conversations_are_read_and_taken_off_the_list(alice: Home, app: C
     assert (back["id"], back["unread"]) == (one["id"], True)
     for nothing in ("/api/v1/conversations/12345", "/api/v1/conversations/x"):
         assert (await app.request("DELETE", nothing)).status == 404
-        assert (await app.post(f"{nothing}/read")).status == 404
+        for act in ("read", "unread"):
+            assert (await app.post(f"{nothing}/{act}")).status == 404
 
 
 async def test_conversations_are_streamed(alice: Home, app: Client, carol: Stranger) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from node.model import Draft, Visibility
 from tests.support.client import Client
-from tests.support.following import befriend, follows
+from tests.support.following import arrives, befriend, follows
 from tests.support.homes import Home, eventually
 from tests.support.stranger import Stranger
 
@@ -164,6 +164,22 @@ async def test_a_profile_lists_what_its_owner_wrote(alice: Home, app: Client, an
     page = await app.get(f"/api/v1/accounts/{own}/statuses?limit=1")
     older = page.headers["Link"].partition(">")[0].removeprefix("<").removeprefix(alice.base)
     assert [_words(status) for status in (await app.get(older)).json] == ["to myself"]
+
+
+async def test_answers_to_others_are_left_out_of_a_profile_and_threads_stay(
+    alice: Home, app: Client, carol: Stranger
+) -> None:
+    """client-api.md §5: exclude_replies, as Mastodon means it."""
+    await follows(alice, carol)
+    await carol.deliver(carol.create(carol.note("<p>tea?</p>")), alice.base)
+    hers = await arrives(alice, "tea?")
+    own, made = await number_of(app, "alice"), []
+    for words, parent in (("first", None), ("and on", 0), ("yes", hers.id)):
+        answered = made[0] if parent == 0 else parent and str(parent)
+        made.append((await app.post("/api/v1/statuses", {"status": words, "in_reply_to_id": answered})).json["id"])
+    at = f"/api/v1/accounts/{own}/statuses"
+    assert [one["id"] for one in (await app.get(at)).json] == [made[2], made[1], made[0]]
+    assert [one["id"] for one in (await app.get(f"{at}?exclude_replies=true")).json] == [made[1], made[0]]
 
 
 async def test_boosts_are_on_a_profile_unless_they_are_not_wanted(app: Client, anybody: Client) -> None:
