@@ -84,10 +84,13 @@ async def test_a_bare_id_undoes_a_like(alice: Home, carol: Stranger) -> None:
 
 @pytest.mark.parametrize("dialect", ["cavage", "rfc9421"])
 @pytest.mark.parametrize("kind", ["Like", "Announce"])
+@pytest.mark.parametrize("undone", ["", "/undo"], ids=["another Undo", "the same Undo"])
 async def test_what_was_taken_back_may_be_done_again_under_the_same_id(
-    alice: Home, carol: Stranger, kind: str, dialect: str
+    alice: Home, carol: Stranger, kind: str, dialect: str, undone: str
 ) -> None:
     """snac 2.75 makes the id of a like or boost out of what it is about: the second one is no replay, if signed later.
+
+    PeerTube does, and makes the id of the Undo out of that.
 
     Requests from before the last Undo stay used up, however often somebody has liked and unliked.
     """
@@ -99,7 +102,7 @@ async def test_what_was_taken_back_may_be_done_again_under_the_same_id(
         at = start + timedelta(minutes=minute)
         await carol.deliver(given, alice.base, at=at, dialect=dialect)
         assert await seen(alice, post.note.iri) == counted
-        undo = carol.activity("Undo", given)
+        undo = carol.activity("Undo", given, **({"id": f"{given['id']}{undone}"} if undone else {}))
         await carol.deliver(undo, alice.base, at=at + timedelta(minutes=1), dialect=dialect)
         for earlier in range(minute + 2):
             await carol.deliver(given, alice.base, at=start + timedelta(minutes=earlier), dialect=dialect)
