@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from node.storage.dialect import Tx, insert, ms_or_none, upsert, when_or_none
+from node.storage.dialect import Tx, insert, ms_or_none, rounded, upsert, when_or_none
 from node.storage.schema import hosts
 
 
@@ -28,7 +28,7 @@ class Host:
 
 
 async def get_many(tx: Tx, origins: Iterable[str]) -> dict[str, Host]:
-    rows = await tx.execute(select(hosts).where(hosts.c.origin.in_(set(origins))))
+    rows = await tx.execute(select(hosts).where(hosts.c.origin.in_(rounded(set(origins)))))
     return {
         row.origin: Host(
             row.origin,

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Insert, Integer, bindparam, case, delete, func, literal, or_, select, update
 
 from node.model import Iri, origin_of
-from node.storage.dialect import Tx, insert, is_sqlite, ms, when
+from node.storage.dialect import Tx, insert, is_sqlite, ms, rounded, when
 from node.storage.schema import activities, hosts, queue
 
 LEASE = timedelta(minutes=2)
@@ -106,11 +106,13 @@ async def claim(tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: i
     if not is_sqlite(tx):  # SQLite has one writer; elsewhere another worker may be choosing the same rows
         locked = select(queue.c.id).where(queue.c.id.in_(ids), free).with_for_update(skip_locked=True)
         ids = list((await tx.execute(locked)).scalars())
-    await tx.execute(update(queue).where(queue.c.id.in_(ids)).values(worker=worker, leased_until=ms(now + LEASE)))
+    await tx.execute(
+        update(queue).where(queue.c.id.in_(rounded(ids))).values(worker=worker, leased_until=ms(now + LEASE))
+    )
     rows = await tx.execute(
         select(queue, activities.c.body, activities.c.actor)
         .join(activities, activities.c.iri == queue.c.activity)
-        .where(queue.c.id.in_(ids))
+        .where(queue.c.id.in_(rounded(ids)))
         .order_by(queue.c.id)
     )
     return [
@@ -130,13 +132,13 @@ async def claim(tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: i
 
 async def renew(tx: Tx, ids: Sequence[int], now: datetime) -> None:
     """Keep the lease of deliveries that take long."""
-    await tx.execute(update(queue).where(queue.c.id.in_(ids)).values(leased_until=ms(now + LEASE)))
+    await tx.execute(update(queue).where(queue.c.id.in_(rounded(ids))).values(leased_until=ms(now + LEASE)))
 
 
 async def settle(tx: Tx, done: Sequence[int], retry: Sequence[Retry]) -> None:
     """Delivered (or given up): the row goes. To be tried again: it waits, free for any worker."""
     if done:
-        await tx.execute(delete(queue).where(queue.c.id.in_(done)))
+        await tx.execute(delete(queue).where(queue.c.id.in_(rounded(done))))
     if retry:
         await tx.execute(
             _RETRY,
@@ -174,7 +176,7 @@ async def release(tx: Tx, worker: str) -> int:
 async def release_ids(tx: Tx, ids: Sequence[int]) -> None:
     """Give back rows that were claimed and not tried."""
     if ids:
-        await tx.execute(update(queue).where(queue.c.id.in_(ids)).values(worker=None, leased_until=None))
+        await tx.execute(update(queue).where(queue.c.id.in_(rounded(ids))).values(worker=None, leased_until=None))
 
 
 async def postpone(tx: Tx, origins: Sequence[str]) -> None:
@@ -184,7 +186,7 @@ async def postpone(tx: Tx, origins: Sequence[str]) -> None:
     time = select(hosts.c.next_at).where(hosts.c.origin == queue.c.origin).scalar_subquery()
     await tx.execute(
         update(queue)
-        .where(queue.c.origin.in_(origins), queue.c.leased_until.is_(None), queue.c.next_at < time)
+        .where(queue.c.origin.in_(rounded(origins)), queue.c.leased_until.is_(None), queue.c.next_at < time)
         .values(next_at=time)
     )
 
@@ -205,7 +207,7 @@ async def origins(tx: Tx) -> list[str]:
 
 async def still_owed(tx: Tx, ids: Sequence[int]) -> set[int]:
     """Which of these rows are still there."""
-    return set((await tx.execute(select(queue.c.id).where(queue.c.id.in_(ids)))).scalars())
+    return set((await tx.execute(select(queue.c.id).where(queue.c.id.in_(rounded(ids))))).scalars())
 
 
 async def drop_all(tx: Tx) -> None:

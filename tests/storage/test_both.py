@@ -19,7 +19,7 @@ from node.model import Actor, Audience, Authorship, Draft, Iri, Note, Verdict, V
 from node.storage import activities, actors, arrivals, hosts, notes, queue, refusals, relations, timelines
 from node.storage import store as store_module
 from node.storage.activities import Logged
-from node.storage.dialect import Tx
+from node.storage.dialect import Tx, rounded
 from node.storage.queue import Retry
 from node.storage.refusals import Refusal
 from node.storage.relations import State
@@ -121,6 +121,13 @@ async def test_as_many_as_are_asked_for_are_found(store: Store, many: int) -> No
         HER: f"{HER}/followers",
         HIM: f"{HIM}/followers",
     }
+
+
+def test_few_lengths_of_lists_are_asked_for() -> None:
+    """A list in a statement is lengthened to a power of two by what is in it: so there are few statements to keep."""
+    lengths = [len(rounded(range(length))) for length in (0, 1, 8, 9, 16, 17, 1000, 4096, 4097, 30_000)]
+    assert lengths == [0, 8, 8, 16, 16, 32, 1024, 4096, 4097, 30_000]
+    assert rounded([3, 1, 2]) == [3, 1, 2, 2, 2, 2, 2, 2]
 
 
 async def test_what_the_database_refuses_is_said_in_its_words(store: Store) -> None:
