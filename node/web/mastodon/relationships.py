@@ -7,6 +7,7 @@ from datetime import timedelta
 from aiohttp import web
 
 from node.errors import NotFound
+from node.model import Actor
 from node.storage import relations, relationships
 from node.storage.actors import KnownActor
 from node.web.mastodon import gather, people
@@ -165,11 +166,16 @@ async def endorsed_by(call: Call) -> web.Response:
 
 
 async def requests(call: Call) -> web.Response:
+    """By number, the last whom we met first."""
     async with call.rooms.store.read() as tx:
         waiting = await relations.list_followers(tx, relations.State.PENDING)
-        listed = await people.listed(tx, [relation.actor for relation in waiting])
+        listed = sorted(await people.listed(tx, [relation.actor for relation in waiting]), key=_number, reverse=True)
         shown = await gather.accounts(tx, call.rooms, [actor for _, actor in listed], is_owner=True)
     return paged(call, [identifier for identifier, _ in listed], shown)
+
+
+def _number(entry: tuple[int, Actor]) -> int:
+    return entry[0]
 
 
 async def authorize(call: Call) -> web.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -53,16 +54,29 @@ def links(call: Call, ids: Sequence[int | str], limit: int) -> dict[str, str]:
 def paged(
     call: Call, numbers: Sequence[int], shown: Sequence[object], default: int = 40, most: int = 80
 ) -> web.Response:
-    """One page of a list that is here whole, in an order of its own: below the number given, or right above it."""
+    """One page of a list that is here whole, in an order of its own: below the number given, or right above it.
+
+    Where the list is by number, pages go on as well from one that left it meanwhile: a request that was answered.
+    """
     limit, order = call.limit(default, most), list(numbers)
     window = call.window(default, most)
-    start = order.index(window.before) + 1 if window.before in order else 0
-    stop = order.index(window.after) if window.after in order else len(order)
+    start, stop = 0, len(order)
+    if window.before is not None:
+        start = _place(order, window.before, missing=0, behind=True)
+    if window.after is not None:
+        stop = _place(order, window.after, missing=len(order), behind=False)
     if window.nearest:
         start = max(start, stop - limit)
     page = slice(start, min(stop, start + limit))
     has_more = page.stop < len(order)
     return reply(list(shown[page]), headers=links(call, order[page], limit if has_more else limit + 1))
+
+
+def _place(order: list[int], number: int, *, missing: int, behind: bool) -> int:
+    if number in order:
+        return order.index(number) + behind
+    is_falling = all(one > other for one, other in pairwise(order))
+    return sum(one > number for one in order) if is_falling and order else missing
 
 
 _PAGING = ("max_id", "min_id", "since_id", "access_token")

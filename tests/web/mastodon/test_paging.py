@@ -51,3 +51,26 @@ async def test_each_list_is_paged(alice: Home, app: Client, place: Place, path: 
     assert above is not None
     assert len((await app.get(above)).json) == 2
     assert len((await app.get(f"{at}?limit=2&min_id=99")).json) == 2
+
+
+async def test_requests_that_are_answered_meanwhile_leave_the_rest_in_place(
+    alice: Home, app: Client, place: Place
+) -> None:
+    """The next page begins below an account that is on the list no more, and brings nobody twice."""
+    await alice.node.owner.change_profile(approves_followers=True)
+    for name in NAMES:
+        who = place.stranger(name)
+        assert (await who.deliver(who.activity("Follow", alice.node.ids.actor), alice.base)).status == 202
+    first = await app.get("/api/v1/follow_requests?limit=2")
+    assert [one["username"] for one in first.json] == ["eve", "dan"]
+    for one in first.json:
+        assert (await app.post(f"/api/v1/follow_requests/{one['id']}/authorize")).status == 200
+    following = rel(first, "next")
+    assert following is not None
+    second = await app.get(following)
+    assert [one["username"] for one in second.json] == ["cat", "ben"]
+    above = rel(second, "prev")
+    assert above is not None
+    await app.post(f"/api/v1/follow_requests/{second.json[0]['id']}/reject")
+    assert (await app.get(above)).json == []
+    assert [one["username"] for one in (await app.get("/api/v1/follow_requests")).json] == ["ben", "ann"]
