@@ -140,7 +140,7 @@ def note(note: Note, ids: Ids) -> Document:
             *({"type": "Hashtag", "href": ids.tag(tag), "name": f"#{tag}"} for tag in note.hashtags),
             *map(_emoji, note.emojis),
         ],
-        "replies": _replies(ids.replies(note.iri)),
+        "replies": ids.replies(note.iri),
         **_poll(note.poll),
         **_quote(note),
     }
@@ -148,16 +148,6 @@ def note(note: Note, ids: Ids) -> Document:
         approved = _approved(note.quote_policy, note.author, ids)
         document["interactionPolicy"] = {"canQuote": {"automaticApproval": [approved]}}
     return {"@context": [AS2, DATA_INTEGRITY, _terms_of(document)], **document}
-
-
-def _replies(address: Iri) -> Document:
-    """Where the answers are: a first page without any, that says which page to ask for.
-
-    GoToSocial follows nothing else, and everybody reads this spelling, since it is Mastodon's.
-    It stands under the signature, so it never changes: no counts, no answers (integrity-proofs.md §6).
-    """
-    page = {"type": "CollectionPage", "partOf": address, "next": f"{address}?page=true", "items": []}
-    return {"id": address, "type": "Collection", "first": page}
 
 
 def _approved(policy: QuotePolicy, author: Iri, ids: Ids) -> Iri:

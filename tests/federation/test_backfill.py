@@ -329,7 +329,7 @@ EMBEDDED: dict[str, Any] = {
         "first": {"type": "OrderedCollectionPage", "next": "{own}?page=0", "orderedItems": ["{inside}"]},
     },
 }
-"""How `replies` is written: by Mitra and Misskey; by cuicui and Mastodon; and between."""
+"""How `replies` is written: an address alone by cuicui, Mitra and Misskey; embedded by Mastodon; and between."""
 
 
 @pytest.mark.parametrize("spelling", EMBEDDED)

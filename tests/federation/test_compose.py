@@ -304,18 +304,9 @@ def test_a_note_has_arrays_and_nothing_absent():
     for name in ("updated", "inReplyTo", "context", "summary", "source", "url", "bto", "bcc"):
         assert name not in document
     assert document["published"] == "2026-01-05T12:00:00Z"
+    assert document["replies"] == f"{PLAIN.iri}/replies"
     assert document["contentMap"] == {"fr": document["content"]}
     assert document["interactionPolicy"] == {"canQuote": {"automaticApproval": [PUBLIC]}}
-
-
-def test_a_note_says_where_its_answers_are_and_nothing_that_changes():
-    """GoToSocial reads an embedded first page alone; under a signature it holds no answer and no count."""
-    answers = f"{PLAIN.iri}/replies"
-    assert wire(compose.note(PLAIN, IDS))["replies"] == {
-        "id": answers,
-        "type": "Collection",
-        "first": {"type": "CollectionPage", "partOf": answers, "next": f"{answers}?page=true", "items": []},
-    }
 
 
 def test_a_note_defines_only_the_terms_it_uses():
