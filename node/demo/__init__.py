@@ -22,6 +22,7 @@ from node.demo.story import ACTIVITY, LOOPBACK, Calendar, Failed, Story, arrived
 from node.errors import CuicuiError, StartError, Unreachable
 from node.model import Draft, Post
 from node.reading import Recovered
+from node.storage import queue
 from node.storage.relations import State
 
 FIRST_PORT = 8140
@@ -237,6 +238,19 @@ async def _delete(story: Story, alice: Node, bob: Node, first: Post) -> None:
     story.step("Alice deletes her first post, and it leaves bob's timeline", f"{first.note.iri} answers {status} Gone")
 
 
+async def _in_vain(node: Node, calendar: Calendar) -> None:
+    """Until it has tried once more what it owes, and will try again later. The week passed too fast for it, and a
+    delivery that arrives is one that need not be found."""
+    node.delivery.wake()
+
+    async def put_off() -> bool | None:
+        async with node.store.read() as tx:
+            owed = await queue.overview(tx)
+        return True if all(row.next_at > calendar() for row in owed) else None
+
+    await until(put_off, "alice's node still tries to reach bob's")
+
+
 WEEK = timedelta(days=7)
 
 
@@ -248,6 +262,7 @@ async def _week_offline(story: Story, alice: Node, bobs: Home, calendar: Calenda
         calendar.pass_by(WEEK / 3)
         written.append((await alice.owner.post(Draft(words))).post)
     calendar.pass_by(WEEK / 3)
+    await _in_vain(alice, calendar)
     bob = await bobs.switch_on()
 
     async def caught_up() -> Recovered | None:
