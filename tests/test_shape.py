@@ -193,7 +193,7 @@ def test_importing_does_nothing() -> None:
     modules = [name for name in MODULES if not name.endswith("__main__")]
     code = _WATCH.format(libraries=libraries, modules=modules, root=ROOT)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-B", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.splitlines() == ["[]", "1"], done.stdout
 
