@@ -208,11 +208,12 @@ async def test_who_was_turned_away_may_ask_again(alice: Home, carol: Stranger, h
 
 
 async def test_an_undo_that_comes_first_wins(alice: Home, carol: Stranger) -> None:
-    """Deliveries overtake one another: what was undone before it came does not begin."""
-    follow = carol.activity("Follow", alice.node.ids.actor)
-    await carol.deliver(_undo(carol, follow), alice.base)
-    await carol.deliver(follow, alice.base)
-    assert not await _is_follower(alice, carol.iri)
+    """Deliveries overtake one another: what was undone before it came does not begin, though it is signed later."""
+    follow, now = carol.activity("Follow", alice.node.ids.actor), datetime.now(UTC)
+    await carol.deliver(_undo(carol, follow), alice.base, at=now)
+    for seconds in (0, 2, 90):
+        await carol.deliver(follow, alice.base, at=now + timedelta(seconds=seconds))
+        assert not await _is_follower(alice, carol.iri)
 
 
 async def test_an_undo_of_an_earlier_follow_leaves_the_later_one(alice: Home, carol: Stranger) -> None:

@@ -38,8 +38,13 @@ async def done_anew(tx: Tx, repeated: Sequence[Arrived[Any]]) -> set[Iri]:
 
 
 async def is_asked_anew(tx: Tx, item: Arrived[Follow]) -> bool:
-    """Whether a Follow that was seen before was signed after all that ended it: its Undo, and the owner's no."""
+    """Whether a Follow that was here before was signed after all that ended it: its Undo, and the owner's no.
+
+    One that was never here, and whose Undo was, is late: it is signed afresh at each attempt to deliver it.
+    """
     wanted = item.activity
+    if (await activities.senders(tx, [wanted.id])).get(wanted.id) != wanted.actor:
+        return False
     undone = await activities.undone(tx, [wanted.id])
     at = [httpsig.signed_at(headers) for headers in undone.get((wanted.id, wanted.actor), ())]
     return _is_later(item, [*at, *await activities.turned_away(tx, wanted.id, wanted.actor)])
