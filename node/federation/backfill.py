@@ -111,6 +111,8 @@ class Backfill:
         self._owner = owner
         self._wake = asyncio.Event()
         self._busy: dict[int, asyncio.Task[None]] = {}
+        self._ended: set[int] = set()
+        """Chores that ended since it was last asked what is due: the answer may be of before."""
         self._hosts: Counter[str] = Counter()
         self._looked_at: datetime | None = None
         events.subscribe(self._hear)
@@ -151,13 +153,14 @@ class Backfill:
             waking.cancel()
 
     async def _begin_what_is_due(self) -> None:
+        self._ended.clear()
         async with self._store.read() as tx:
             due = await chores.due(tx, self._clock())
         for chore in due:
             if len(self._busy) >= AT_ONCE:
                 break
             host = host_of(chore.subject)
-            if chore.id in self._busy or self._hosts[host] >= AT_ONCE_PER_HOST:
+            if chore.id in self._busy or chore.id in self._ended or self._hosts[host] >= AT_ONCE_PER_HOST:
                 continue
             self._hosts[host] += 1
             task = asyncio.create_task(self._do(chore), name=f"chore {chore.kind}")
@@ -166,6 +169,7 @@ class Backfill:
 
     def _over(self, chore: Chore, host: str) -> None:
         self._busy.pop(chore.id, None)
+        self._ended.add(chore.id)
         self._hosts[host] -= 1
         self._wake.set()
 
