@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
+
+log = logging.getLogger("cuicui.waiting")
 
 
 async def told(event: asyncio.Event, within: float | None) -> bool:
@@ -23,7 +26,8 @@ async def told(event: asyncio.Event, within: float | None) -> bool:
 async def ended(tasks: Iterable[asyncio.Task[None]], patience: float = 5.0) -> set[asyncio.Task[None]]:
     """Cancel them until all have ended, in `patience` seconds at most; those that have not.
 
-    Again and again: what a task calls may have taken a first cancellation for its own.
+    Again and again: what a task calls may have taken a first cancellation for its own. What one of them failed with
+    is written to the log, since nobody will ask for its result.
     """
     left = set(tasks)
     loop = asyncio.get_running_loop()
@@ -31,5 +35,8 @@ async def ended(tasks: Iterable[asyncio.Task[None]], patience: float = 5.0) -> s
     while left and (still := deadline - loop.time()) > 0:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=min(still, 1.0))
+        over, left = await asyncio.wait(left, timeout=min(still, 1.0))
+        for task in over:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                log.error("failed at its end", extra={"task": task.get_name()}, exc_info=error)
     return left

@@ -65,3 +65,19 @@ async def test_who_never_ends_is_named_and_not_waited_for() -> None:
     task.cancel()
     await asyncio.wait({task}, timeout=2.0)
     assert task.done()
+
+
+async def test_what_one_fails_with_at_its_end_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def clumsy() -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            raise ValueError("the last word")
+
+    task = asyncio.create_task(clumsy(), name="clumsy")
+    await asyncio.sleep(0)
+    assert await ended([task]) == set()
+    [record] = caplog.records
+    assert record.message == "failed at its end"
+    assert record.exc_info is not None
+    assert "the last word" in str(record.exc_info[1])

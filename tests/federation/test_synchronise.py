@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
 from aiohttp import web
 
 from node.federation.synchronise import HEADER, NOBODY, Claimed, digest, read, written
-from node.model import Draft, Iri, Visibility
+from node.model import Draft, Iri, Tell, Visibility
 from node.observe import counters
 from node.storage import relations
+from node.storage.dialect import Tx
 from node.storage.relations import State
+from node.storage.store import Store
 from tests.support.attack import greet
 from tests.support.clock import FakeClock
 from tests.support.following import befriend, follows, said
@@ -111,12 +116,15 @@ class List:
         self.who = who
         self.members = list(members)
         self.asked = 0
+        self.go = asyncio.Event()
+        self.go.set()
         self.url = f"{who.iri}/followers_synchronization"
         who.place.documents[f"/users/{who.name}/followers_synchronization"] = self.answer
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         assert "Signature" in request.headers
         self.asked += 1
+        await self.go.wait()
         document: Json = {"@context": AS2, "id": self.url, "type": "OrderedCollection", "orderedItems": self.members}
         return served(document)
 
@@ -242,3 +250,44 @@ async def test_two_nodes_of_ours_mend_what_a_lost_undo_left(alice: Home, bob: Ho
         return not await alice.node.owner.followers()
 
     await eventually(alone)
+
+
+class Late:
+    """The node's own store, whose answers to questions come late while `held`."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.held = asyncio.Event()
+        self.asked = asyncio.Event()
+        self.write = store.write
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        async with self.store.read() as tx:
+            yield tx
+        self.asked.set()
+        await self.held.wait()
+
+
+async def test_what_ends_while_one_asks_what_is_due_is_not_begun_again(alice: Home, carol: Stranger) -> None:
+    """security.md §0.10, "one question an hour": the answer of before the end names it still."""
+    await follows(alice, carol)
+    here = List(carol, alice.node.ids.actor)
+    here.go.clear()
+    await here.speak(alice, of="f" * 64)
+    await eventually(lambda: _asked(here))
+    late = Late(alice.node.store)
+    alice.node.backfill._store = late  # type: ignore[assignment]
+    alice.node.events.publish([Tell("chore", carol.iri)])
+    async with asyncio.timeout(8):
+        await late.asked.wait()
+    here.go.set()
+
+    async def over() -> bool:
+        return not alice.node.backfill._busy
+
+    await eventually(over)
+    late.held.set()
+    await greet(alice, carol)
+    await asyncio.sleep(0.3)
+    assert here.asked == 1
