@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -32,7 +33,16 @@ def test_the_story_once() -> None:
 
 async def test_a_step_that_fails_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """ "Non-zero if any step failed": here both nodes are sent to the same port."""
-    port = demo.free_ports(1)[0]
-    monkeypatch.setattr(demo, "free_ports", lambda number: [port] * number)
+    with demo.reserved(1) as (port,):
+        pass
+    monkeypatch.setattr(demo, "reserved", lambda number: nullcontext([port] * number))
     assert await demo.tell(once=True) == 1
     assert "✗" in capsys.readouterr().out
+
+
+def test_two_at_one_time_take_different_ports() -> None:
+    """Also when one of them has bound none yet, or its nodes are off for a week; free again when it is over."""
+    with demo.reserved(4) as one, demo.reserved(4) as other:
+        assert not {*one} & {*other}
+    with demo.reserved(4) as again:
+        assert again == one

@@ -35,18 +35,20 @@ __all__ = [
     "reach",
     "read",
     "start",
+    "status_of",
     "write",
 ]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run `cuicui` and leave with its exit status; every error is one sentence, and a hint."""
+    """Run `cuicui` and leave with its exit status."""
+    sys.exit(status_of(arguments))
+
+
+def status_of(arguments: Sequence[str] | None) -> int:
+    """Run `cuicui`; its exit status. Every error is one sentence, and a hint."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal without UTF-8
-    sys.exit(_status(arguments))
-
-
-def _status(arguments: Sequence[str] | None) -> int:
     try:
         status = cli.main(arguments, prog_name="cuicui", standalone_mode=False)
         sys.stdout.flush()

@@ -7,7 +7,8 @@ import shlex
 import socket
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from datetime import timedelta
 from html import unescape
 from pathlib import Path
@@ -31,8 +32,7 @@ FIRST_PORT = 8140
 async def tell(*, once: bool) -> int:
     """Tell the story; 0 if every step went as it must. Without `once`, both sites stay up until Ctrl-C."""
     observe.set_up("error", "text")
-    ports = free_ports(4)
-    with tempfile.TemporaryDirectory(prefix="cuicui-demo-") as directory:
+    with reserved(4) as ports, tempfile.TemporaryDirectory(prefix="cuicui-demo-") as directory:
         async with AsyncExitStack() as stack:
             story, calendar = Story(), Calendar()
             try:
@@ -63,20 +63,29 @@ and both answer commands in another window:
     await running.stop_signal().wait()
 
 
-def free_ports(number: int) -> list[int]:
-    """The first free ports of this machine from 8140 on."""
+@contextmanager
+def reserved(number: int) -> Iterator[list[int]]:
+    """The first free ports of this machine from 8140 on; no other demo takes them meanwhile.
+
+    A node that is off for a week holds no port. So the same number is held that nobody needs here: of UDP.
+    """
     found: list[int] = []
-    for port in range(FIRST_PORT, FIRST_PORT + 1000):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+    with ExitStack() as held:
+        for port in range(FIRST_PORT, FIRST_PORT + 1000):
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                mark = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                try:
+                    mark.bind(("127.0.0.1", port))
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    mark.close()
+                    continue
             found.append(port)
-        if len(found) == number:
-            return found
-    raise StartError(f"no {number} free ports between {FIRST_PORT} and {FIRST_PORT + 1000}")
+            if len(found) == number:
+                yield found
+                return
+        raise StartError(f"no {number} free ports between {FIRST_PORT} and {FIRST_PORT + 1000}")
 
 
 class Home:

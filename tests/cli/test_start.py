@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from node import __version__
 from tests.cli.conftest import Place, cuicui, digests, environment, free_port, made, running, until
 
 
@@ -156,3 +157,47 @@ def test_ctrl_c_is_quiet() -> None:
     _, err = process.communicate(timeout=10)
     assert process.returncode == 130
     assert err.strip() == b""
+
+
+MOMENTS = {
+    "while modules load": ("click", "kill(me, 2)", ["--version"], 130),
+    "while code runs that is made of text": ("node.founding", "exec(TEXT)", ["worker", "--data", "x"], 130),
+    "while the interpreter takes itself down": ("click", "sys.last = AtLast()", ["--version"], 0),
+}
+BEFORE_IT_BEGINS = """
+import os, runpy, sys
+
+TEXT = "kill(me, 2); [0 for _ in range(9)]; len('')"
+kill, me = os.kill, os.getpid()
+
+class AtLast:
+    def __del__(self, kill=kill, me=me):
+        kill(me, 2)
+
+class Moment:
+    def find_spec(self, name, path=None, target=None):
+        if name == {name!r}:
+            sys.meta_path.remove(self)
+            {act}
+
+sys.meta_path.insert(0, Moment())
+sys.argv = ["cuicui", *{arguments!r}]
+runpy.run_module("node", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+def test_ctrl_c_at_any_moment_is_quiet(tmp_path: Path, when: str) -> None:
+    """Before anything is begun, and after all is done, as well: never a traceback, never the signal's own end."""
+    name, act, arguments, status = MOMENTS[when]
+    (tmp_path / "begin.py").write_text(BEFORE_IT_BEGINS.format(name=name, act=act, arguments=arguments))
+    done = subprocess.run(
+        [sys.executable, "-m", "begin"],
+        capture_output=True,
+        cwd=tmp_path,
+        env=environment(),
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.strip()) == (status, b"")
+    assert done.stdout == (b"" if status else f"cuicui {__version__}\n".encode())
