@@ -35,7 +35,9 @@ class OneHopConnection(aiosqlite.Connection):
         self._stopping: asyncio.Future[Any] | None = None
 
     def stop(self) -> asyncio.Future[Any] | None:
-        self._stopping = super().stop()
+        """Once: who asked a thread that has ended would wait for its answer for ever."""
+        if self._stopping is None:
+            self._stopping = super().stop()
         return self._stopping
 
     async def _connect(self) -> aiosqlite.Connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from node.storage import activities, actors, arrivals, hosts, notes, queue, refu
 from node.storage import store as store_module
 from node.storage.activities import Logged
 from node.storage.dialect import Tx, rounded
+from node.storage.onehop import OneHopConnection
 from node.storage.queue import Retry
 from node.storage.refusals import Refusal
 from node.storage.relations import State
@@ -205,6 +207,17 @@ async def test_who_is_cancelled_while_writing_leaves_nothing_and_hinders_nobody(
     await asyncio.wait_for(store.foreign_changes(), 20)
     async with asyncio.timeout(20), store.read() as tx:
         assert set(await activities.senders(tx, [_logged(name).iri for name in "12"])) == {_logged("2").iri}
+
+
+async def test_a_connection_that_is_told_twice_to_end_ends() -> None:
+    """As where somebody is cancelled who waits for its end: nobody is left behind who waits for a thread that is over."""
+    connection = OneHopConnection(lambda: sqlite3.connect(":memory:", check_same_thread=False))
+    await connection
+    closing = asyncio.create_task(connection.close())
+    await asyncio.sleep(0)
+    connection.stop()
+    async with asyncio.timeout(20):
+        await closing
 
 
 async def test_concurrent_writers_wait_for_each_other(store: Store) -> None:
