@@ -210,7 +210,7 @@ async def test_who_is_cancelled_while_writing_leaves_nothing_and_hinders_nobody(
 
 
 async def test_a_connection_that_is_told_twice_to_end_ends() -> None:
-    """As where somebody is cancelled who waits for its end: nobody is left behind who waits for a thread that is over."""
+    """As where somebody is cancelled who waits for its end: nobody is left who waits for a thread that is over."""
     connection = OneHopConnection(lambda: sqlite3.connect(":memory:", check_same_thread=False))
     await connection
     closing = asyncio.create_task(connection.close())
