@@ -350,15 +350,17 @@ class RemoteMedia:
         self._total = None
 
     async def forget(self, urls: Iterable[str]) -> None:
-        """What showed these is not here any more. Where something else shows them, they are fetched again."""
+        """What showed these is not here any more: their files go.
+
+        Something else may show the same, and anybody may name a picture of somebody else's. So its address stays, and
+        what the face on it looked like, as long as those of files that there is no room for.
+        """
         ids = [self.number(url) for url in set(urls) if not self._ids.is_ours(url)]
         if not ids:
             return
-        async with self._lock:
-            async with self._store.write() as tx:
-                gone = await stored.drop(tx, ids)
-            for id in ids:
-                self._known.pop(id, None)
+        async with self._store.write() as tx:
+            gone = await stored.kept(tx, ids)
+            await stored.evict(tx, [one.id for one in gone])
         if self._total is not None:
             self._total -= sum(one.size for one in gone)
         await asyncio.to_thread(self._files.drop, *(name for one in gone for name in (one.file, one.preview)))

@@ -101,11 +101,10 @@ async def forget(tx: Tx, before: datetime) -> int:
     return int(gone.rowcount)
 
 
-async def drop(tx: Tx, ids: Sequence[int]) -> list[RemoteFile]:
-    """Forget these addresses, and what was fetched from them; which they were."""
-    found = [_file(row) for row in await tx.execute(select(remote_media).where(remote_media.c.id.in_(ids)))]
-    await tx.execute(delete(remote_media).where(remote_media.c.id.in_(ids)))
-    return found
+async def kept(tx: Tx, ids: Sequence[int]) -> list[RemoteFile]:
+    """Those of them of which there is a file."""
+    query = select(remote_media).where(remote_media.c.id.in_(ids), remote_media.c.file.is_not(None))
+    return [_file(row) for row in await tx.execute(query)]
 
 
 async def forget_all(tx: Tx) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from PIL import Image, ImageEnhance
 
@@ -10,6 +12,7 @@ from node.model import Iri
 from node.storage import actors as stored
 from node.storage import lookalikes
 from tests.media.test_cache import _serving
+from tests.support.clock import FakeClock
 from tests.support.homes import Home
 from tests.support.pictures import as_bytes, painted
 from tests.support.stranger import Stranger
@@ -118,3 +121,21 @@ def test_a_picture_that_friends_share_is_nobodys() -> None:
     assert Faces(owner, friends, {one: value}).portrayed_by(three, value ^ 0b11111) is None
     assert Faces(owner, friends, {one: value, two: value}).portrayed_by(three, value) is None
     assert portrait(None) is None
+
+
+async def test_a_stranger_who_is_forgotten_takes_nobodys_face_along(
+    alice: Home, carol: Stranger, dave: Stranger, mallory: Stranger, clock: FakeClock
+) -> None:
+    """Who names the picture of a friend as their own, and is swept away, does not make the node forget that face."""
+    await _follow(alice, carol)
+    url = await _shows(alice, carol, as_bytes(_portrait(), "PNG"), "/carol.png")
+    mallory.extra["icon"] = {"type": "Image", "mediaType": "image/png", "url": url}
+    mallory.publish()
+    await alice.node.actors.refresh(mallory.iri)
+    assert await _whom(alice, mallory) == carol.iri
+    clock.forward(timedelta(days=31))
+    assert (await alice.node.sweeper.sweep())["people"] == 1
+    await alice.node.remote_media.open(alice.node.remote_media.number(url))  # an app has kept the address
+    carol.place.documents.pop("/carol.png")
+    await _shows(alice, dave, as_bytes(_portrait(), "JPEG"), "/stolen.jpg")
+    assert await _whom(alice, dave) == carol.iri
