@@ -18,7 +18,7 @@ from node.storage import tokens
 from node.web.mastodon import ROUTES, forms
 from node.web.mastodon.route import SCOPES, Route, allows
 from tests.support.attack import greet
-from tests.support.client import Answer, Client
+from tests.support.client import Answer, Client, lines
 from tests.support.clock import FakeClock
 from tests.support.following import befriend, follows
 from tests.support.homes import Home, settle_in
@@ -49,10 +49,7 @@ def at(route: Route, value: object = 1) -> str:
 async def ask(client: Client, method: str, path: str, **how: Any) -> Answer:
     headers = {**client.headers, **how.pop("headers", {})}
     url = URL(client.home.base + path, encoded=True)
-    async with (
-        aiohttp.ClientSession() as session,
-        session.request(method, url, headers=headers, allow_redirects=False, **how) as response,
-    ):
+    async with (await lines()).request(method, url, headers=headers, allow_redirects=False, **how) as response:
         body = await response.read()
         is_json = response.content_type == "application/json" and body
         return Answer(response.status, response.headers, json.loads(body) if is_json else None, body)

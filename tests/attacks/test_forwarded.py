@@ -14,19 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from node import passwords
 from node.door import Door, public_address
 from node.peers import caller
-from node.storage import profile, refusals
+from node.storage import refusals
 from node.web.signin.attempts import FREE
 from tests.support.attack import greet, nothing_changes
-from tests.support.browser import Browser, Page
+from tests.support.browser import Browser, Page, give_password
 from tests.support.clock import FakeClock
 from tests.support.homes import Home, eventually, settle_in
 from tests.support.stranger import AP, Stranger
 
 PASSWORD = "a long and sunny summer"
-HASH = passwords.hashed(PASSWORD)
 PROXY, STRANGER = "127.0.0.1", "127.0.0.2"
 ONE, OTHER = "93.184.216.34", "93.184.216.35"
 HOUSE, SAME_HOUSE, NEXT_HOUSE = "2606:2800:220:1::1", "2606:2800:220:1:ffff::2", "2606:2800:220:2::1"
@@ -134,10 +132,11 @@ async def _guess(home: Home, password: str, *forwarded: str) -> Page:
     return await browser.send(await browser.get("/login", headers=said), headers=said, password=password)
 
 
-async def test_a_flood_of_guesses_by_one_does_not_shut_the_owner_out(behind: Home) -> None:
+async def test_a_flood_of_guesses_by_one_does_not_shut_the_owner_out(
+    behind: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """ "Brute force … X-Forwarded-For": the pause is for who guessed, also under names that they make up."""
-    async with behind.node.store.write() as tx:
-        await profile.set_password_hash(tx, HASH)
+    await give_password(behind, PASSWORD, monkeypatch)
     pause = 0
     for _ in range(3 * FREE):  # each pause is longer than the one before; the last of them is not waited for
         behind.clock.forward(timedelta(seconds=pause))

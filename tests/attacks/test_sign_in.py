@@ -12,14 +12,13 @@ from urllib.parse import quote, urljoin, urlsplit
 import pytest
 from sqlalchemy import func, select
 
-from node import passwords
-from node.storage import oauth, profile, tokens
+from node.storage import oauth, tokens
 from node.storage.dialect import Tx
 from node.storage.schema import apps
 from node.storage.schema import tokens as tokens_table
 from node.storage.tokens import Token
 from node.web.signin.attempts import FREE, LONGEST, LONGEST_TOGETHER, Attempts
-from tests.support.browser import Browser
+from tests.support.browser import Browser, give_password
 from tests.support.client import Client
 from tests.support.clock import FakeClock
 from tests.support.homes import Home
@@ -35,13 +34,10 @@ from tests.web.test_signin import (
     say_yes,
 )
 
-HASH = passwords.hashed(PASSWORD)
-
 
 @pytest.fixture
-async def browser(alice: Home) -> Browser:
-    async with alice.node.store.write() as tx:
-        await profile.set_password_hash(tx, HASH)
+async def browser(alice: Home, monkeypatch: pytest.MonkeyPatch) -> Browser:
+    await give_password(alice, PASSWORD, monkeypatch)
     return Browser(alice)
 
 

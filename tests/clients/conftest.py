@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from node import passwords
-from node.storage import profile
-from tests.support.browser import Browser
+from tests.support.browser import Browser, give_password
 from tests.support.homes import Home
 
 PASSWORD = "a long and rainy summer"
 
 
 @pytest.fixture
-async def browser(alice: Home) -> Browser:
+async def browser(alice: Home, monkeypatch: pytest.MonkeyPatch) -> Browser:
     """Alice's, logged in."""
-    async with alice.node.store.write() as tx:
-        await profile.set_password_hash(tx, passwords.hashed(PASSWORD))
+    await give_password(alice, PASSWORD, monkeypatch)
     made = Browser(alice)
     assert (await made.log_in(PASSWORD)).status == 303
     return made

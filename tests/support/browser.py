@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
 
-import aiohttp
+import pytest
 from yarl import URL
 
+from node import passwords
+from node.storage import profile
+from tests.support.client import lines
 from tests.support.homes import Home
 
 
@@ -47,6 +50,18 @@ class Page:
         return parser.forms[number]
 
 
+QUICK = (1, 8, 1)
+"""Parameters of argon2 with which a login takes no time. What the node itself takes is tested in
+tests/stories/test_password.py, and once in tests/web/test_signin.py."""
+
+
+async def give_password(home: Home, password: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The owner's, to log in with as often as a test likes."""
+    monkeypatch.setattr(passwords, "COSTS", QUICK)  # else the first login renews the hash
+    async with home.node.store.write() as tx:
+        await profile.set_password_hash(tx, passwords.hashed(password))
+
+
 class Browser:
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -58,10 +73,7 @@ class Browser:
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         url = URL(path if path.startswith("http") else self.home.base + path, encoded=True)
-        async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.request(method, url, headers=headers, allow_redirects=False, **how) as response,
-        ):
+        async with (await lines()).request(method, url, headers=headers, allow_redirects=False, **how) as response:
             self.set_cookies = response.headers.getall("Set-Cookie", [])
             for name, morsel in response.cookies.items():
                 if morsel["max-age"] == "0" or not morsel.value:

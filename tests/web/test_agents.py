@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from node import passwords
-from node.storage import profile
 from node.web.signin.agents import spoken
-from tests.support.browser import Browser
+from tests.support.browser import Browser, give_password
 from tests.support.homes import Home
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
@@ -38,9 +36,8 @@ def test_a_browser_is_called_by_its_name(agent: str, said: str) -> None:
     assert spoken(agent) == said
 
 
-async def test_the_page_says_which_browsers_are_let_in(alice: Home) -> None:
-    async with alice.node.store.write() as tx:
-        await profile.set_password_hash(tx, passwords.hashed("a long and rainy summer"))
+async def test_the_page_says_which_browsers_are_let_in(alice: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    await give_password(alice, "a long and rainy summer", monkeypatch)
     browser = Browser(alice)
     page = await browser.get("/login?next=/access")
     await browser.send(page, password="a long and rainy summer", headers={"User-Agent": FIREFOX})

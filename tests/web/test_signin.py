@@ -10,28 +10,25 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from node import passwords
 from node.storage import profile
 from node.web.mastodon.oauth import OOB, covered, is_redirect
 from node.web.signin import _local
 from node.web.signin.ask import meanings
-from tests.support.browser import Browser, Page
+from tests.support.browser import Browser, Page, give_password
 from tests.support.client import Answer, Client
 from tests.support.clock import FakeClock
 from tests.support.homes import Home
 
 PASSWORD = "a long and rainy summer"
-HASH = passwords.hashed(PASSWORD)
 BACK = "https://app.example/callback?x=1"
 VERIFIER = "v" * 64
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
 @pytest.fixture
-async def browser(alice: Home) -> Browser:
+async def browser(alice: Home, monkeypatch: pytest.MonkeyPatch) -> Browser:
     """The owner's, not logged in yet."""
-    async with alice.node.store.write() as tx:
-        await profile.set_password_hash(tx, HASH)
+    await give_password(alice, PASSWORD, monkeypatch)
     return Browser(alice)
 
 
@@ -376,6 +373,14 @@ async def test_what_there_is_can_be_read(alice: Home, anybody: Client) -> None:
 
 
 # ── the password ─────────────────────────────────────────────────────────────────────────────
+
+
+async def test_one_logs_in_with_what_the_node_itself_made_of_the_password(alice: Home) -> None:
+    """security.md §7: argon2id, with what RFC 9106 §4 recommends where 2 GiB are not to be had."""
+    await alice.node.owner.set_password(PASSWORD)
+    async with alice.node.store.read() as tx:
+        assert str(await profile.password_hash(tx)).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert (await Browser(alice).log_in(PASSWORD)).status == 303
 
 
 async def test_a_wrong_password_opens_nothing(browser: Browser) -> None:
