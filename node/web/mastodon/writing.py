@@ -128,9 +128,10 @@ async def _draft(call: Call) -> tuple[Draft, NewStatus]:
             raise Invalid("Validation failed: Text can't be blank")
     preferences = (await rooms.profile()).preferences
     parent = await _named(call, form.in_reply_to_id, "you are trying to reply to")
-    # An answer to what few may read is not for everybody unless its author says so.
-    narrow = parent is not None and not parent.visibility.is_open
-    default = parent.visibility if parent is not None and narrow else preferences.visibility
+    # An answer to what few may read is not for everybody, nor for more than is usual, unless its author says so.
+    default = preferences.visibility
+    if parent is not None and not parent.visibility.is_open:
+        default = max(default, parent.visibility, key=list(Visibility).index)
     quoted = await _named(call, form.quoted_status_id, "you are trying to quote")
     poll = None
     if form.poll is not None and form.poll.options:

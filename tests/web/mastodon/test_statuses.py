@@ -469,19 +469,23 @@ async def test_a_thread_is_completed_while_it_is_read(app: Client, alice: Home, 
 
 
 @pytest.mark.parametrize(
-    ("above", "said", "below"),
+    ("usual", "above", "said", "below"),
     [
-        ("direct", None, "direct"),
-        ("private", None, "private"),
-        ("private", "public", "public"),
-        ("unlisted", None, "public"),
-        ("public", None, "public"),
+        ("public", "direct", None, "direct"),
+        ("public", "private", None, "private"),
+        ("public", "private", "public", "public"),
+        ("public", "unlisted", None, "public"),
+        ("public", "public", None, "public"),
+        ("direct", "private", None, "direct"),
+        ("private", "direct", None, "direct"),
     ],
 )
 async def test_an_answer_is_no_more_public_than_what_it_answers_unless_told(
-    app: Client, above: str, said: str | None, below: str
+    app: Client, usual: str, above: str, said: str | None, below: str
 ) -> None:
-    """Private stays private: toot sends no visibility with a reply."""
+    """Private stays private: toot sends no visibility with a reply. Nor does it go to more than is usual."""
+    chosen = {"source": {"privacy": usual}}
+    assert (await app.request("PATCH", "/api/v1/accounts/update_credentials", json=chosen)).status == 200
     parent = (await app.post("/api/v1/statuses", {"status": "between us", "visibility": above})).json
     asked = {"status": "and back", "in_reply_to_id": parent["id"], **({"visibility": said} if said else {})}
     answer = await app.post("/api/v1/statuses", asked)
