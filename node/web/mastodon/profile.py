@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from node.model import Preferences, Visibility
+from node.model import Preferences
 from node.storage import actors, relations
 from node.web.mastodon import entities, gather
 from node.web.mastodon.call import Call
@@ -90,9 +90,9 @@ def _rows(given: Any) -> list[tuple[str, str]] | None:
 def _preferences(before: Preferences, source: Mapping[str, Any]) -> Preferences:
     found = before
     if (privacy := source.get("privacy")) not in (None, ""):
-        if privacy not in ("public", "unlisted", "private"):
+        if not isinstance(privacy, str) or privacy not in _OURS:
             raise Invalid("Validation failed: Privacy is not included in the list")
-        found = replace(found, visibility=_OURS[str(privacy)])
+        found = replace(found, visibility=_OURS[privacy])
     if "sensitive" in source:
         found = replace(found, sensitive=str(source["sensitive"]).lower() in ("true", "1", "on"))
     if "language" in source:
@@ -151,10 +151,9 @@ async def no_header(call: Call) -> web.Response:
 async def preferences(call: Call) -> web.Response:
     """How new posts are, in Mastodon's words."""
     chosen = (await call.rooms.profile()).preferences
-    visibility = chosen.visibility if chosen.visibility is not Visibility.DIRECT else Visibility.PUBLIC
     return reply(
         {
-            "posting:default:visibility": entities.VISIBILITY[visibility],
+            "posting:default:visibility": entities.VISIBILITY[chosen.visibility],
             "posting:default:sensitive": chosen.sensitive,
             "posting:default:language": chosen.language,
             "posting:default:quote_policy": call.rooms.settings.quotes,

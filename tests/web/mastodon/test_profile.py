@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from node.model import Verdict
+from node.model import Preferences, Verdict, Visibility
 from tests.support.client import Answer, Client
 from tests.support.clock import FakeClock
 from tests.support.following import follows, said
@@ -273,3 +273,16 @@ async def test_hashtags_are_looked_at_and_followed(app: Client, anybody: Client)
     for wrong in ("a-b", "%20", "a b", "🐦"):
         assert (await app.get(f"/api/v1/tags/{wrong}")).status == 404, wrong
     assert (await app.get("/api/v1/featured_tags")).json == []
+
+
+async def test_who_writes_directly_by_default_is_not_made_public(alice: Home, app: Client) -> None:
+    """Apps send what they are told here: nothing wider than what the owner chose on the command line."""
+    await alice.node.owner.change_profile(preferences=Preferences(Visibility.DIRECT))
+    assert (await app.get("/api/v1/preferences")).json["posting:default:visibility"] == "direct"
+    own = (await app.get("/api/v1/accounts/verify_credentials")).json
+    assert own["source"]["privacy"] == "direct"
+    again = {"display_name": "Alice", "source[privacy]": "direct"}
+    assert (await app.request("PATCH", "/api/v1/accounts/update_credentials", data=again)).status == 200
+    for wrong in ("secret", ["direct"], {"x": 1}, 5):
+        never = {"source": {"privacy": wrong}}
+        assert (await app.request("PATCH", "/api/v1/accounts/update_credentials", json=never)).status == 422

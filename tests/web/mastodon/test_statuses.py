@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from node.model import Iri
+from node.model import Iri, Preferences, Visibility
 from node.storage import scheduled
 from tests.support.client import Answer, Client
 from tests.support.following import arrives, follows, said
@@ -471,21 +471,20 @@ async def test_a_thread_is_completed_while_it_is_read(app: Client, alice: Home, 
 @pytest.mark.parametrize(
     ("usual", "above", "said", "below"),
     [
-        ("public", "direct", None, "direct"),
-        ("public", "private", None, "private"),
-        ("public", "private", "public", "public"),
-        ("public", "unlisted", None, "public"),
-        ("public", "public", None, "public"),
-        ("direct", "private", None, "direct"),
-        ("private", "direct", None, "direct"),
+        (Visibility.PUBLIC, "direct", None, "direct"),
+        (Visibility.PUBLIC, "private", None, "private"),
+        (Visibility.PUBLIC, "private", "public", "public"),
+        (Visibility.PUBLIC, "unlisted", None, "public"),
+        (Visibility.PUBLIC, "public", None, "public"),
+        (Visibility.FOLLOWERS, "direct", None, "direct"),
+        (Visibility.DIRECT, "private", None, "direct"),
     ],
 )
 async def test_an_answer_is_no_more_public_than_what_it_answers_unless_told(
-    app: Client, usual: str, above: str, said: str | None, below: str
+    alice: Home, app: Client, usual: Visibility, above: str, said: str | None, below: str
 ) -> None:
     """Private stays private: toot sends no visibility with a reply. Nor does it go to more than is usual."""
-    chosen = {"source": {"privacy": usual}}
-    assert (await app.request("PATCH", "/api/v1/accounts/update_credentials", json=chosen)).status == 200
+    await alice.node.owner.change_profile(preferences=Preferences(usual))
     parent = (await app.post("/api/v1/statuses", {"status": "between us", "visibility": above})).json
     asked = {"status": "and back", "in_reply_to_id": parent["id"], **({"visibility": said} if said else {})}
     answer = await app.post("/api/v1/statuses", asked)
