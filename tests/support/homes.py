@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import cycle
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,11 +38,26 @@ _COUNTS = select(
 )
 
 
+_PORTS = range(10_000, 32_000)
+"""Below those that systems give to outgoing connections: what is free is not taken before it is listened on."""
+
+_turn = cycle([*_PORTS[os.getpid() * 997 % len(_PORTS) :], *_PORTS[: os.getpid() * 997 % len(_PORTS)]])
+"""Each process begins elsewhere."""
+
+
 def free_port() -> int:
+    """A port of loopback that nobody listens on, and that is not given again soon."""
+    return next(port for port in _turn if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as a server does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 @lru_cache(maxsize=32)
@@ -163,21 +182,69 @@ class Home:
 async def settle_in(
     data: Path, handle: str, *, clock: FakeClock | None = None, database_url: str | None = None, **more: object
 ) -> Home:
-    """Found a node; it does not run yet."""
-    port = free_port()
+    """A node that was founded; it does not run yet."""
     clock = clock or FakeClock()
+    if database_url is not None:
+        home = _home(data, handle, clock, free_port(), database_url=database_url, **more)
+        await _found(home)
+        return home
+    made = await _founded(handle, clock())
+    home = _home(data, handle, clock, made.port, **more)
+    shutil.copytree(made.home.settings.data, home.settings.data)
+    return home
+
+
+def _home(data: Path, handle: str, clock: FakeClock, port: int, **more: object) -> Home:
     settings = Settings.of(
         {
             "data": data / handle,
             "base_url": f"http://127.0.0.1:{port}",
             "listen": f"127.0.0.1:{port}",
             "allow_networks": LOOPBACK,
-            "database_url": database_url,
             **more,
         }
     )
-    settings.data.mkdir(mode=0o700, parents=True)
-    if database_url is None:
-        shutil.copyfile(await empty_database(), settings.data / "cuicui.db")
-    await founding.furnish(settings, Profile(handle, handle, created_at=clock()), keys_of(handle))
     return Home(settings, clock, handle)
+
+
+async def _found(home: Home) -> None:
+    settings = home.settings
+    settings.data.mkdir(mode=0o700, parents=True)
+    if settings.database_url is None:
+        shutil.copyfile(await empty_database(), settings.data / "cuicui.db")
+    await founding.furnish(settings, Profile(home.handle, home.handle, created_at=home.clock()), keys_of(home.handle))
+
+
+@dataclass
+class _Made:
+    """A node on SQLite that was founded once in this process, to be copied; never run itself."""
+
+    home: Home
+    port: int
+    at: datetime
+    test: str
+    """The last test that was given a copy."""
+
+    def serves(self, test: str, now: datetime) -> bool:
+        """Within one test, two of a name are two nodes; nor may a node be younger than its clock, or its port taken."""
+        young = self.at <= now < self.at + timedelta(hours=1)
+        return young and self.test != test and _is_free(self.port)
+
+
+_made: dict[str, _Made] = {}
+_places: list[tempfile.TemporaryDirectory[str]] = []
+
+
+async def _founded(handle: str, now: datetime) -> _Made:
+    """Founding takes as long as starting. That it does what it should is tested in tests/test_founding.py."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    made = _made.get(handle)
+    if made is None or not made.serves(test, now):
+        place = tempfile.TemporaryDirectory(prefix="cuicui-founded-")
+        _places.append(place)
+        port = free_port()
+        home = _home(Path(place.name), handle, FakeClock(), port)
+        await _found(home)
+        made = _made[handle] = _Made(home, port, now, test)
+    made.test = test
+    return made
