@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from node.model import Iri
 from node.storage.dialect import Tx, insert_new, ms, rows_among, when
@@ -147,13 +148,18 @@ async def octets_since(tx: Tx, number: int) -> list[tuple[Iri, int]]:
 
     By the posts, of which there is a key that goes by time; what we went to fetch is not counted.
     """
-    query = (
+    rows = await tx.execute(_octets_since(), {"number": number})
+    return [(Iri(row.actor), int(row.octets)) for row in rows]
+
+
+@cache
+def _octets_since() -> Select[Any]:
+    return (
         select(activities.c.actor, func.sum(func.length(activities.c.body)).label("octets"))
         .join(notes, notes.c.activity == activities.c.iri)
-        .where(notes.c.id >= number, ~notes.c.own, activities.c.type != "Fetched")
+        .where(notes.c.id >= bindparam("number"), ~notes.c.own, activities.c.type != "Fetched")
         .group_by(activities.c.actor)
     )
-    return [(Iri(row.actor), int(row.octets)) for row in await tx.execute(query)]
 
 
 async def get(tx: Tx, iri: Iri) -> Logged | None:

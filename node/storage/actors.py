@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Join, Select, and_, bindparam, delete, exists, func, select, update
@@ -12,7 +13,7 @@ from sqlalchemy import Join, Select, and_, bindparam, delete, exists, func, sele
 from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Emoji, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
 from node.storage.blocks import is_hidden
-from node.storage.dialect import Tx, insert, ms, ms_or_none, rows_among, upsert, when, when_or_none
+from node.storage.dialect import Tx, ms, ms_or_none, rows_among, upsert, when, when_or_none
 from node.storage.schema import actors, follows, keys, standings
 
 
@@ -37,11 +38,13 @@ RESEMBLED = (
 """What `to_actor` wants beside the columns of `actors`: the name of the one whom an account resembles."""
 
 
+@cache
 def beside_the_real() -> Join:
     """`actors`, and beside each whom it resembles."""
     return actors.outerjoin(_REAL, _REAL.c.iri == actors.c.resembles)
 
 
+@cache
 def _met() -> Select[Any]:
     return select(actors, *RESEMBLED).select_from(beside_the_real())
 
@@ -93,8 +96,13 @@ def _iri(value: str | None) -> Iri | None:
 
 
 async def get(tx: Tx, iri: Iri) -> KnownActor | None:
-    row = (await tx.execute(_met().where(actors.c.iri == iri))).one_or_none()
+    row = (await tx.execute(_with_iri(), {"wanted": iri})).one_or_none()
     return None if row is None else _known(row)
+
+
+@cache
+def _with_iri() -> Select[Any]:
+    return _met().where(actors.c.iri == bindparam("wanted"))
 
 
 async def get_by_id(tx: Tx, identifier: int) -> KnownActor | None:
@@ -175,12 +183,12 @@ async def put(
         "fetched_at": ms(at),
         "gone_at": None,
     }
-    before = (await tx.execute(select(actors.c.fields).where(actors.c.iri == actor.iri))).scalar_one_or_none()
+    before = (await tx.execute(_FIELDS, {"wanted": actor.iri})).scalar_one_or_none()
     row["fields"] = _fields(actor, before or ())
-    statement = insert(tx, actors).values(row)
-    kept = {"id", "iri"} if confirmed else {"id", "iri", "webfinger"}
-    changed = {name: statement.excluded[name] for name in row if name not in kept}
-    await tx.execute(statement.on_conflict_do_update(index_elements=["iri"], set_=changed))
+    await upsert(tx, actors, row, keep=("id",) if confirmed else ("id", "webfinger"), known_by="iri")
+
+
+_FIELDS = select(actors.c.fields).where(actors.c.iri == bindparam("wanted"))
 
 
 def _fields(actor: Actor, before: Sequence[Sequence[Any]]) -> list[list[Any]]:
@@ -191,13 +199,13 @@ def _fields(actor: Actor, before: Sequence[Sequence[Any]]) -> list[list[Any]]:
 
 async def checked_at(tx: Tx, iri: Iri) -> dict[str, datetime | None]:
     """The values of somebody's profile fields, and when the links in them were looked at last."""
-    rows = (await tx.execute(select(actors.c.fields).where(actors.c.iri == iri))).scalar_one_or_none()
+    rows = (await tx.execute(_FIELDS, {"wanted": iri})).scalar_one_or_none()
     return {value: when_or_none(seen[1]) if len(seen) > 1 else None for _name, value, *seen in rows or ()}
 
 
 async def verify_fields(tx: Tx, iri: Iri, outcome: Mapping[str, bool | None], at: datetime) -> None:
     """Settle which values of somebody's profile fields link to pages that link back, as of `at`; None: nobody knows."""
-    rows = (await tx.execute(select(actors.c.fields).where(actors.c.iri == iri))).scalar_one_or_none()
+    rows = (await tx.execute(_FIELDS, {"wanted": iri})).scalar_one_or_none()
     settled: list[list[Any]] = []
     for name, value, *seen in rows or ():
         if value in outcome:
@@ -215,7 +223,10 @@ async def document(tx: Tx, iri: Iri) -> bytes | None:
 
 
 async def set_resembled(tx: Tx, iri: Iri, whom: Iri | None) -> None:
-    await tx.execute(update(actors).where(actors.c.iri == iri).values(resembles=whom))
+    await tx.execute(_RESEMBLES, {"who": iri, "whom": whom})
+
+
+_RESEMBLES = update(actors).where(actors.c.iri == bindparam("who")).values(resembles=bindparam("whom"))
 
 
 async def mark_moved(tx: Tx, iri: Iri, target: Iri) -> None:
@@ -232,8 +243,10 @@ async def is_gone(tx: Tx, iri: Iri) -> bool:
 
 
 async def gone_at(tx: Tx, iri: Iri) -> datetime | None:
-    value = (await tx.execute(select(actors.c.gone_at).where(actors.c.iri == iri))).scalar_one_or_none()
-    return when_or_none(value)
+    return when_or_none((await tx.execute(_GONE_AT, {"wanted": iri})).scalar_one_or_none())
+
+
+_GONE_AT = select(actors.c.gone_at).where(actors.c.iri == bindparam("wanted"))
 
 
 async def everybodys_inboxes(tx: Tx) -> list[Iri]:
@@ -245,7 +258,10 @@ async def everybodys_inboxes(tx: Tx) -> list[Iri]:
 
 async def mark_back(tx: Tx, iri: Iri) -> None:
     """Heard of again: its inbox is used as before."""
-    await tx.execute(update(actors).where(actors.c.iri == iri, actors.c.gone_at.is_not(None)).values(gone_at=None))
+    await tx.execute(_BACK, {"wanted": iri})
+
+
+_BACK = update(actors).where(actors.c.iri == bindparam("wanted"), actors.c.gone_at.is_not(None)).values(gone_at=None)
 
 
 async def ids_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, int]:
@@ -330,18 +346,24 @@ async def keys_by_id(tx: Tx, key_id: Iri, *, forgotten: bool = False) -> tuple[K
     Only of accounts that are here: a key that outlived its account (sweep.py) counts when that is fetched again.
     With `forgotten`, also those.
     """
-    query = select(keys).where(keys.c.id == key_id, keys.c.state != KeyState.RETIRED)
-    if not forgotten:
-        query = query.where(exists().where(actors.c.iri == keys.c.owner))
-    rows = await tx.execute(query)
+    rows = await tx.execute(_named(forgotten), {"wanted": key_id})
     found = [_known_key(row) for row in rows]
     return tuple(sorted(found, key=lambda key: key.state is not KeyState.PINNED))
 
 
+@cache
+def _named(forgotten: bool) -> Select[Any]:
+    query = select(keys).where(keys.c.id == bindparam("wanted"), keys.c.state != KeyState.RETIRED)
+    return query if forgotten else query.where(exists().where(actors.c.iri == keys.c.owner))
+
+
 async def keys_of(tx: Tx, owner: Iri) -> tuple[KnownKey, ...]:
     """Every key we ever knew of an actor, oldest first, whatever its state."""
-    rows = await tx.execute(select(keys).where(keys.c.owner == owner).order_by(keys.c.since))
+    rows = await tx.execute(_OWNED, {"wanted": owner})
     return tuple(_known_key(row) for row in rows)
+
+
+_OWNED = select(keys).where(keys.c.owner == bindparam("wanted")).order_by(keys.c.since)
 
 
 async def add_key(tx: Tx, key: ActorKey, *, since: datetime, trust: Trust, state: KeyState) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from node.model import Iri
 from node.storage.dialect import Tx, insert_new, ms, when
@@ -57,9 +57,6 @@ AT_ONCE = 50
 
 
 async def due(tx: Tx, now: datetime, limit: int = AT_ONCE) -> list[Arrival]:
-    rows = await tx.execute(
-        select(arrivals).where(arrivals.c.next_at <= ms(now)).order_by(arrivals.c.next_at).limit(limit)
-    )
     return [
         Arrival(
             row.id,
@@ -71,8 +68,13 @@ async def due(tx: Tx, now: datetime, limit: int = AT_ONCE) -> list[Arrival]:
             when(row.received_at),
             row.attempts,
         )
-        for row in rows
+        for row in await tx.execute(_DUE, {"now": ms(now), "most": limit})
     ]
+
+
+_DUE = (
+    select(arrivals).where(arrivals.c.next_at <= bindparam("now")).order_by(arrivals.c.next_at).limit(bindparam("most"))
+)
 
 
 async def announced_by(tx: Tx, actor: Iri) -> set[tuple[Iri, str]]:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select
+from sqlalchemy import ColumnElement, bindparam, delete, exists, or_, select
 
 from node.blocking import BlockList, account_key
 from node.model import Iri
@@ -53,8 +54,10 @@ class Standing(StrEnum):
 
 async def listed(tx: Tx) -> list[Block]:
     """Newest first."""
-    query = select(blocks).where(blocks.c.kind != _HIDDEN).order_by(blocks.c.at.desc(), blocks.c.kind, blocks.c.value)
-    return [Block(row.kind, row.value, when(row.at), row.comment) for row in await tx.execute(query)]
+    return [Block(row.kind, row.value, when(row.at), row.comment) for row in await tx.execute(_LISTED)]
+
+
+_LISTED = select(blocks).where(blocks.c.kind != _HIDDEN).order_by(blocks.c.at.desc(), blocks.c.kind, blocks.c.value)
 
 
 async def load(tx: Tx) -> BlockList:
@@ -99,6 +102,7 @@ async def hide(tx: Tx, at: datetime) -> list[Iri]:
     return covered
 
 
+@lru_cache(maxsize=16)
 def is_hidden(author: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the account with this id is blocked: nothing of theirs is shown anywhere."""
     return exists().where(blocks.c.kind == _HIDDEN, blocks.c.value == author)
@@ -121,17 +125,20 @@ async def muted(tx: Tx, now: datetime) -> list[Mute]:
     return [Mute(Iri(row.actor), when(row.at), when_or_none(row.until)) for row in await tx.execute(query)]
 
 
-def _lasting(now: datetime) -> ColumnElement[bool]:
-    return or_(mutes.c.until.is_(None), mutes.c.until > ms(now))
+def _lasting(now: datetime | None) -> ColumnElement[bool]:
+    return or_(mutes.c.until.is_(None), mutes.c.until > (bindparam("now") if now is None else ms(now)))
 
 
-def is_muted(author: ColumnElement[Any], now: datetime) -> ColumnElement[bool]:
-    """Whether the owner does not want to see what the account with this id writes."""
+def is_muted(author: ColumnElement[Any], now: datetime | None) -> ColumnElement[bool]:
+    """Whether the owner does not want to see what the account with this id writes.
+
+    None: as of the parameter `now` (milliseconds), in a statement that is made once.
+    """
     return exists().where(mutes.c.actor == author, _lasting(now))
 
 
-def brought_by_muted(now: datetime) -> ColumnElement[bool]:
-    """Whether a row of `home` was brought by somebody muted: their boosts go as well."""
+def brought_by_muted(now: datetime | None) -> ColumnElement[bool]:
+    """Whether a row of `home` was brought by somebody muted: their boosts go as well. `now` as in `is_muted`."""
     bringer = actors.alias("bringer")  # not the author, who is in the query around it
     return exists().where(bringer.c.id == home.c.actor_id, mutes.c.actor == bringer.c.iri, _lasting(now))
 
@@ -154,6 +161,7 @@ async def standing_of(tx: Tx, actor: Iri) -> Standing | None:
     return None if found is None else Standing(found)
 
 
+@lru_cache(maxsize=16)
 def is_known(author: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the owner follows, has spoken to, or let in the account with this id."""
     return or_(
@@ -162,6 +170,7 @@ def is_known(author: ColumnElement[Any]) -> ColumnElement[bool]:
     )
 
 
+@lru_cache(maxsize=16)
 def waits(author: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the owner has not decided about the stranger with this id."""
     ignored = exists().where(standings.c.actor == author, standings.c.standing == Standing.IGNORED.value)

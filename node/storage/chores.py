@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 
 from node.storage.dialect import Tx, insert_new, ms, ms_or_none, when_or_none
 from node.storage.schema import chores
@@ -89,25 +90,32 @@ async def get(tx: Tx, kind: str, subject: str) -> Chore | None:
 
 
 async def of_kind(tx: Tx, kind: str) -> list[Chore]:
-    rows = await tx.execute(select(chores).where(chores.c.kind == kind).order_by(chores.c.id))
-    return [_chore(row) for row in rows]
+    return [_chore(row) for row in await tx.execute(_OF_KIND, {"wanted": kind})]
+
+
+_OF_KIND = select(chores).where(chores.c.kind == bindparam("wanted")).order_by(chores.c.id)
 
 
 async def due(tx: Tx, now: datetime, limit: int = 200, *, errands: bool = False) -> list[Chore]:
     """What is to be done by now: the errands, or everything else."""
-    rows = await tx.execute(
-        select(chores)
-        .where(chores.c.next_at <= ms(now), chores.c.kind.in_(ERRANDS) == errands)
-        .order_by(chores.c.next_at, chores.c.id)
-        .limit(limit)
-    )
+    rows = await tx.execute(_due(errands), {"now": ms(now), "most": limit})
     return [_chore(row) for row in rows]
+
+
+@cache
+def _due(errands: bool) -> Select[Any]:
+    query = select(chores).where(chores.c.next_at <= bindparam("now"), chores.c.kind.in_(ERRANDS) == errands)
+    return query.order_by(chores.c.next_at, chores.c.id).limit(bindparam("most"))
 
 
 async def next_at(tx: Tx, *, errands: bool = False) -> datetime | None:
     """When the next one is due."""
-    query = select(func.min(chores.c.next_at)).where(chores.c.kind.in_(ERRANDS) == errands)
-    return when_or_none((await tx.execute(query)).scalar_one())
+    return when_or_none((await tx.execute(_next_at(errands))).scalar_one())
+
+
+@cache
+def _next_at(errands: bool) -> Select[Any]:
+    return select(func.min(chores.c.next_at)).where(chores.c.kind.in_(ERRANDS) == errands)
 
 
 async def plan(tx: Tx, kind: str, subject: str, at: datetime, *, earlier: bool = True) -> None:
@@ -178,5 +186,9 @@ async def forget(tx: Tx, kind: str, subject: str) -> None:
 
 async def sweep(tx: Tx, before: datetime) -> None:
     """What is only remembered, or was given up, is forgotten after a while; what the owner is to hear is not."""
-    old = (chores.c.next_at.is_(None)) & (chores.c.created_at < ms(before)) & (chores.c.kind != TELL)
-    await tx.execute(delete(chores).where(old))
+    await tx.execute(_OLD, {"before": ms(before)})
+
+
+_OLD = delete(chores).where(
+    chores.c.next_at.is_(None), chores.c.created_at < bindparam("before"), chores.c.kind != TELL
+)

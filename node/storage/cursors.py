@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 
 from node.model import Iri
 from node.storage.dialect import Tx, ms, ms_or_none, upsert, when, when_or_none
@@ -25,11 +26,14 @@ class Cursor:
 
 
 async def get(tx: Tx, actor: Iri) -> Cursor | None:
-    row = (await tx.execute(select(cursors).where(cursors.c.actor == actor))).one_or_none()
+    row = (await tx.execute(_OF_ACTOR, {"wanted": actor})).one_or_none()
     if row is None:
         return None
     newest = Iri(row.newest) if row.newest else None
     return Cursor(Iri(row.actor), newest, when_or_none(row.newest_at), when_or_none(row.checked_at), row.etag)
+
+
+_OF_ACTOR = select(cursors).where(cursors.c.actor == bindparam("wanted"))
 
 
 async def put(tx: Tx, cursor: Cursor) -> None:
@@ -62,21 +66,6 @@ class Rhythm:
 
 async def rhythms(tx: Tx, since_id: int) -> list[Rhythm]:
     """Of everyone followed, counting notes from the number `since_id` on (numbers grow with time)."""
-    rows = await tx.execute(
-        select(
-            follows.c.actor,
-            follows.c.since,
-            func.count(notes.c.id).label("posts"),
-            func.min(notes.c.published).label("oldest"),
-            func.max(notes.c.published).label("newest"),
-            func.max(cursors.c.checked_at).label("checked_at"),
-        )
-        .join(actors, actors.c.iri == follows.c.actor)
-        .outerjoin(notes, and_(notes.c.author_id == actors.c.id, notes.c.id >= since_id))
-        .outerjoin(cursors, cursors.c.actor == follows.c.actor)
-        .where(follows.c.state == "accepted", actors.c.gone_at.is_(None))
-        .group_by(follows.c.actor, follows.c.since)
-    )
     return [
         Rhythm(
             Iri(row.actor),
@@ -86,5 +75,24 @@ async def rhythms(tx: Tx, since_id: int) -> list[Rhythm]:
             when_or_none(row.newest),
             when_or_none(row.checked_at),
         )
-        for row in rows
+        for row in await tx.execute(_rhythms(), {"since_id": since_id})
     ]
+
+
+@cache
+def _rhythms() -> Select[Any]:
+    return (
+        select(
+            follows.c.actor,
+            follows.c.since,
+            func.count(notes.c.id).label("posts"),
+            func.min(notes.c.published).label("oldest"),
+            func.max(notes.c.published).label("newest"),
+            func.max(cursors.c.checked_at).label("checked_at"),
+        )
+        .join(actors, actors.c.iri == follows.c.actor)
+        .outerjoin(notes, and_(notes.c.author_id == actors.c.id, notes.c.id >= bindparam("since_id")))
+        .outerjoin(cursors, cursors.c.actor == follows.c.actor)
+        .where(follows.c.state == "accepted", actors.c.gone_at.is_(None))
+        .group_by(follows.c.actor, follows.c.since)
+    )

@@ -64,7 +64,7 @@ async def insert_new(tx: Tx, table: Table, rows: Sequence[Row], *, known_by: Seq
     if not rows:
         return
     columns = tuple(rows[0])
-    bulk = _bulk_insert(tx.dialect, table, columns, tuple(known_by))
+    bulk = _bulk_insert(_dialect(tx), table, columns, tuple(known_by))
     values = [bulk.values(row) for row in rows]
     if is_sqlite(tx):
         await _straight(tx, bulk.sql, values, many=True)
@@ -77,7 +77,7 @@ async def insert_each(tx: Tx, statement: Insert, rows: Sequence[Row]) -> None:
     if not is_sqlite(tx):
         await tx.execute(statement, rows)
     elif rows:
-        sql, order = _compiled(tx.dialect, statement)
+        sql, order = _compiled(_dialect(tx), statement)
         await _straight(tx, sql, [tuple([row[name] for name in order]) for row in rows], many=True)
 
 
@@ -107,7 +107,7 @@ async def rows_among(tx: Tx, statement: Executable, iris: Iterable[str]) -> Sequ
     if not is_sqlite(tx):
         return (await tx.execute(statement, {"iris": asked})).all()
     asked = rounded(asked)
-    sql, order = _compiled(tx.dialect, statement)
+    sql, order = _compiled(_dialect(tx), statement)
     assert set(order) == {"iris"}, "there are other parameters"
     places = ", ".join("?" * len(asked))
     return await _straight(tx, sql.replace("__[POSTCOMPILE_iris]", places), asked * len(order))
@@ -123,6 +123,14 @@ async def _straight(tx: Tx, sql: str, parameters: Sequence[Any], *, many: bool =
         raise DBAPIError.instance(sql, parameters, error, sqlite3.Error, ismulti=many) from error
     rows: Sequence[Any] = await cursor.fetchall()
     return rows
+
+
+_dialects: dict[str, Dialect] = {}
+
+
+def _dialect(tx: Tx) -> Dialect:
+    """One for all engines of its kind, which are made alike (compiled.py): what is kept by it is kept once."""
+    return _dialects.setdefault(tx.dialect.name, tx.dialect)
 
 
 @lru_cache(maxsize=64)
@@ -159,9 +167,15 @@ def _bulk_insert(dialect: Dialect, table: Table, columns: tuple[str, ...], known
     return _Bulk(str(compiled), order, converters)
 
 
-async def upsert(tx: Tx, table: Table, row: Row, *, keep: Sequence[str] = ()) -> None:
-    """Insert a row, or replace every column but its primary key and those in `keep`."""
-    statement = insert(tx, table).values(row)
-    primary = [column.name for column in table.primary_key.columns]
-    changed = {name: statement.excluded[name] for name in row if name not in primary and name not in keep}
-    await tx.execute(statement.on_conflict_do_update(index_elements=primary, set_=changed))
+async def upsert(tx: Tx, table: Table, row: Row, *, keep: Sequence[str] = (), known_by: str | None = None) -> None:
+    """Insert a row, or replace every column but its key (the primary one, or `known_by`) and those in `keep`."""
+    statement = _upsert(tx.dialect.name, table, tuple(row), tuple(keep), known_by)
+    await tx.execute(statement, dict(row))
+
+
+@lru_cache(maxsize=64)
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...], keep: tuple[str, ...], known_by: str | None) -> Any:
+    statement = _insert_for(dialect)(table)
+    key = [column.name for column in table.primary_key.columns] if known_by is None else [known_by]
+    changed = {name: statement.excluded[name] for name in columns if name not in key and name not in keep}
+    return statement.on_conflict_do_update(index_elements=key, set_=changed)

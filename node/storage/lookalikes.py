@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Select, bindparam, or_, select, update
 
 from node.lookalike import Faces, face, portrait
 from node.model import Iri
@@ -12,17 +13,13 @@ from node.storage.dialect import Tx
 from node.storage.schema import actors, follows, remote_media
 
 _LIKENESS = remote_media.c.likeness
+_LIKENESS_AT = select(_LIKENESS).where(remote_media.c.url == bindparam("wanted"))
 _FRIENDLY = ("accepted", "pending")
 
 
 async def faces(tx: Tx, owner: Iri) -> Faces:
     """The owner, and all whom the owner follows or asked to follow."""
-    rows = await tx.execute(
-        select(actors.c.iri, actors.c.username, actors.c.name, actors.c.also_known_as, actors.c.icon, _LIKENESS)
-        .outerjoin(follows, follows.c.actor == actors.c.iri)
-        .outerjoin(remote_media, remote_media.c.url == actors.c.icon)
-        .where(or_(actors.c.iri == owner, follows.c.state.in_(_FRIENDLY)))
-    )
+    rows = await tx.execute(_friends(), {"owner": owner})
     known, portraits = {}, {}
     for row in rows:
         iri = Iri(row.iri)
@@ -33,11 +30,21 @@ async def faces(tx: Tx, owner: Iri) -> Faces:
     return Faces(own, known.values(), portraits)
 
 
+@cache
+def _friends() -> Select[Any]:
+    return (
+        select(actors.c.iri, actors.c.username, actors.c.name, actors.c.also_known_as, actors.c.icon, _LIKENESS)
+        .outerjoin(follows, follows.c.actor == actors.c.iri)
+        .outerjoin(remote_media, remote_media.c.url == actors.c.icon)
+        .where(or_(actors.c.iri == bindparam("owner"), follows.c.state.in_(_FRIENDLY)))
+    )
+
+
 async def portrait_at(tx: Tx, icon: str | None) -> int | None:
     """What the picture at an address looks like, if it was ever fetched."""
     if icon is None:
         return None
-    found = await tx.execute(select(_LIKENESS).where(remote_media.c.url == icon))
+    found = await tx.execute(_LIKENESS_AT, {"wanted": icon})
     return portrait(found.scalar_one_or_none())
 
 

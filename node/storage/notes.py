@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, null, select, union_all, update
@@ -245,9 +246,13 @@ def posts(*more: ColumnElement[Any]) -> Select[Any]:
 
     What blocked accounts wrote is nowhere to be seen: it is left out here, once for all lists.
     """
+    return _posts().add_columns(*more) if more else _posts()
+
+
+@cache
+def _posts() -> Select[Any]:
     both = notes.join(beside_the_real(), actors.c.id == notes.c.author_id)
-    query = select(notes, *_AUTHOR, *more).select_from(both)
-    return query.where(~is_hidden(actors.c.iri))
+    return select(notes, *_AUTHOR).select_from(both).where(~is_hidden(actors.c.iri))
 
 
 class _Author:

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, func, or_, select
 
 from node.ids import Snowflake
 from node.model import Iri, Notify, Post, Tell, Window
 from node.notify import Kind
 from node.storage import blocks, push
-from node.storage.dialect import Tx, ms, when
+from node.storage.dialect import Tx, ms, rounded, when
 from node.storage.notes import posts, to_post
 from node.storage.schema import actors, markers, muted_threads, mutes, notes, notifications
 
@@ -57,12 +58,9 @@ async def add_many(tx: Tx, new: Sequence[Notify], snowflake: Snowflake, now: dat
     wanted = {(item.kind, item.actor, item.note_id): item for item in new}
     if not wanted:
         return []
-    before = await tx.execute(
-        select(notifications.c.kind, notifications.c.actor, notifications.c.note_id).where(
-            notifications.c.actor.in_({item.actor for item in wanted.values()}),
-            notifications.c.kind.in_({item.kind for item in wanted.values()}),
-        )
-    )
+    people = rounded({item.actor for item in wanted.values()})
+    kinds = rounded({item.kind for item in wanted.values()})
+    before = await tx.execute(_TOLD, {"actors": people, "kinds": kinds})
     # A post can be edited twice, and each time the owner is told.
     known = {(row.kind, Iri(row.actor), row.note_id) for row in before if row.kind not in _AGAIN}
     rows = [
@@ -80,11 +78,16 @@ async def add_many(tx: Tx, new: Sequence[Notify], snowflake: Snowflake, now: dat
         return []
     await tx.execute(notifications.insert(), rows)
     ids = [row["id"] for row in rows]
-    found = await tx.execute(_shown(now).where(notifications.c.id.in_(ids)).order_by(notifications.c.id))
+    found = await tx.execute(_shown_among(), {"now": ms(now), "ids": rounded(ids)})
     shown = [_notification(row) for row in found]
     await push.owe(tx, [push.Due(item.id, item.kind, item.actor) for item in shown], now)
     return [Tell("notification", str(item.id)) for item in shown]
 
+
+_TOLD = select(notifications.c.kind, notifications.c.actor, notifications.c.note_id).where(
+    notifications.c.actor.in_(bindparam("actors", expanding=True)),
+    notifications.c.kind.in_(bindparam("kinds", expanding=True)),
+)
 
 _AGAIN = (Kind.UPDATE.value, Kind.QUOTED_UPDATE.value)
 
@@ -117,13 +120,22 @@ def _in_muted_thread() -> ColumnElement[bool]:
     return exists(select(it.c.id).select_from(roots).where(it.c.id == notifications.c.note_id))
 
 
-def _shown(now: datetime) -> Any:
-    """What the owner sees: nothing by those who are blocked or muted, no mention by a stranger."""
+@cache
+def _shown() -> Any:
+    """What the owner sees: nothing by those who are blocked or muted, no mention by a stranger.
+
+    With the parameter `now` (milliseconds), so that it is made once: that took longer than to ask it.
+    """
     actor = notifications.c.actor
     stranger = and_(notifications.c.kind == Kind.MENTION.value, ~blocks.is_known(actor))
-    lasting = or_(mutes.c.until.is_(None), mutes.c.until > ms(now))
+    lasting = or_(mutes.c.until.is_(None), mutes.c.until > bindparam("now"))
     muted = exists().where(mutes.c.actor == actor, mutes.c.notifications, lasting)
     return select(notifications).where(~stranger, ~muted, ~blocks.is_hidden(actor), ~_in_muted_thread())
+
+
+@cache
+def _shown_among() -> Any:
+    return _shown().where(notifications.c.id.in_(bindparam("ids", expanding=True))).order_by(notifications.c.id)
 
 
 async def newest(
@@ -137,7 +149,7 @@ async def newest(
     waiting: bool = False,
 ) -> list[Notification]:
     """One page, newest first. With `waiting`, what is held back of one stranger's (`actor`) as well."""
-    query: Any = select(notifications) if waiting else _shown(now)
+    query: Any = select(notifications) if waiting else _shown()
     query = _of_kinds(query, kinds, without)
     if actor is not None:
         query = query.where(notifications.c.actor == actor)
@@ -146,19 +158,19 @@ async def newest(
     if window.after is not None:
         query = query.where(notifications.c.id > window.after)
     order = notifications.c.id if window.nearest else notifications.c.id.desc()
-    rows = await tx.execute(query.order_by(order).limit(window.limit))
+    rows = await tx.execute(query.order_by(order).limit(window.limit), {"now": ms(now)})
     return sorted(map(_notification, rows), key=lambda item: item.id, reverse=True)
 
 
 async def get(tx: Tx, identifier: int, now: datetime) -> Notification | None:
-    row = (await tx.execute(_shown(now).where(notifications.c.id == identifier))).one_or_none()
+    row = (await tx.execute(_shown_among(), {"now": ms(now), "ids": [identifier]})).one_or_none()
     return None if row is None else _notification(row)
 
 
 async def since(tx: Tx, identifier: int, now: datetime, limit: int = 100) -> list[Notification]:
     """What came after a number, oldest first."""
-    query = _shown(now).where(notifications.c.id > identifier).order_by(notifications.c.id).limit(limit)
-    return [_notification(row) for row in await tx.execute(query)]
+    query = _shown().where(notifications.c.id > identifier).order_by(notifications.c.id).limit(limit)
+    return [_notification(row) for row in await tx.execute(query, {"now": ms(now)})]
 
 
 async def count_unread(
@@ -166,9 +178,9 @@ async def count_unread(
 ) -> int:
     """How many are newer than the marker that all apps share; counted up to `most`."""
     read = select(markers.c.last_read_id).where(markers.c.timeline == "notifications").scalar_subquery()
-    query = _of_kinds(_shown(now), kinds, without).where(notifications.c.id > func.coalesce(read, 0))
+    query = _of_kinds(_shown(), kinds, without).where(notifications.c.id > func.coalesce(read, 0))
     bounded = query.limit(min(most, MOST_COUNTED)).subquery()
-    return int((await tx.execute(select(func.count()).select_from(bounded))).scalar_one())
+    return int((await tx.execute(select(func.count()).select_from(bounded), {"now": ms(now)})).scalar_one())
 
 
 async def posts_of(tx: Tx, found: Sequence[Notification]) -> dict[int, Post]:
@@ -193,10 +205,10 @@ def begin_of(span: int) -> datetime:
     return when(span * (GROUP_SPAN // timedelta(milliseconds=1)))
 
 
-def _within(now: datetime, kinds: Iterable[Kind], first: int, last: int) -> Any:
+def _within(kinds: Iterable[Kind], first: int, last: int) -> Any:
     """Of these kinds, in these spans and those between. By number, which is that of the time: the key is at hand."""
     begin, end = (Snowflake(0).mint(begin_of(span)) for span in (first, last + 1))
-    found = _of_kinds(_shown(now), kinds, ())
+    found = _of_kinds(_shown(), kinds, ())
     return found.where(notifications.c.id >= begin, notifications.c.id < end)
 
 
@@ -205,18 +217,18 @@ async def of_span(
 ) -> list[Notification]:
     """All about one post, or all that are about none, newest first."""
     about = notifications.c.note_id.is_(None) if note_id is None else notifications.c.note_id == note_id
-    query = _within(now, kinds, span, span).where(about).order_by(notifications.c.id.desc()).limit(limit)
-    return [_notification(row) for row in await tx.execute(query)]
+    query = _within(kinds, span, span).where(about).order_by(notifications.c.id.desc()).limit(limit)
+    return [_notification(row) for row in await tx.execute(query, {"now": ms(now)})]
 
 
 async def tally(
     tx: Tx, now: datetime, kinds: Iterable[Kind], first: int, last: int
 ) -> list[tuple[Kind, int | None, int, int]]:
     """(kind, post, span, how many) for all of these spans."""
-    inner = _within(now, kinds, first, last).subquery()
+    inner = _within(kinds, first, last).subquery()
     span = (inner.c.at // (GROUP_SPAN // timedelta(milliseconds=1))).label("span")
     query = select(inner.c.kind, inner.c.note_id, span, func.count().label("many"))
-    rows = await tx.execute(query.group_by(inner.c.kind, inner.c.note_id, span))
+    rows = await tx.execute(query.group_by(inner.c.kind, inner.c.note_id, span), {"now": ms(now)})
     return [(Kind(row.kind), row.note_id, int(row.span), int(row.many)) for row in rows]
 
 
@@ -225,8 +237,8 @@ async def unread(
 ) -> list[Notification]:
     """Those newer than the marker that all apps share, the newest thousand."""
     read = select(markers.c.last_read_id).where(markers.c.timeline == "notifications").scalar_subquery()
-    query = _of_kinds(_shown(now), kinds, without).where(notifications.c.id > func.coalesce(read, 0))
-    rows = await tx.execute(query.order_by(notifications.c.id.desc()).limit(MOST_COUNTED))
+    query = _of_kinds(_shown(), kinds, without).where(notifications.c.id > func.coalesce(read, 0))
+    rows = await tx.execute(query.order_by(notifications.c.id.desc()).limit(MOST_COUNTED), {"now": ms(now)})
     return [_notification(row) for row in rows]
 
 

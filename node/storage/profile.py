@@ -54,11 +54,8 @@ def _preferences(kept: Mapping[str, Any]) -> Preferences:
 
 
 async def create(tx: Tx, owner: Profile, base_url: str, password_hash: str | None) -> None:
-    await tx.execute(
-        profile.insert().values(
-            id=1, base_url=base_url, created_at=ms(owner.created_at), password_hash=password_hash, **_shown(owner)
-        )
-    )
+    row = {"id": 1, "base_url": base_url, "created_at": ms(owner.created_at), "password_hash": password_hash}
+    await tx.execute(profile.insert(), row | _shown(owner))
 
 
 async def save(tx: Tx, owner: Profile) -> None:

@@ -195,8 +195,11 @@ async def release(tx: Tx) -> None:
 
 async def next_due(tx: Tx) -> datetime | None:
     """When the next row comes due; None when nothing is owed."""
-    value = (await tx.execute(select(func.min(pushes.c.next_at)))).scalar_one_or_none()
+    value = (await tx.execute(_NEXT_DUE)).scalar_one_or_none()
     return None if value is None else when(value)
+
+
+_NEXT_DUE = select(func.min(pushes.c.next_at))
 
 
 async def waiting(tx: Tx) -> int:

@@ -6,9 +6,23 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Insert, Integer, bindparam, case, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Integer,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from node.model import Iri, origin_of
 from node.storage.dialect import Tx, insert, is_sqlite, ms, rounded, when
@@ -95,15 +109,12 @@ def _put_all(tx: Tx, constant: dict[str, object], wanted: list[tuple[Iri, str]])
 
 async def claim(tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: int = 100) -> list[Job]:
     """Lease rows that are due and free, oldest first, at most `per_origin` of one host: none fills the batch."""
-    free = or_(queue.c.leased_until.is_(None), queue.c.leased_until < ms(now))
-    rank = func.row_number().over(partition_by=queue.c.origin, order_by=queue.c.id).label("rank")
-    due = select(queue.c.id, rank).where(queue.c.next_at <= ms(now), free).order_by(queue.c.next_at, queue.c.id)
-    window = due.limit(limit * 4).subquery()
-    picked = select(window.c.id).where(window.c.rank <= per_origin).limit(limit)
-    ids = list((await tx.execute(picked)).scalars())
+    asked = {"now": ms(now), "per_origin": per_origin, "most": limit, "looked_at": limit * 4}
+    ids = list((await tx.execute(_picked(), asked)).scalars())
     if not ids:
         return []
     if not is_sqlite(tx):  # SQLite has one writer; elsewhere another worker may be choosing the same rows
+        free = or_(queue.c.leased_until.is_(None), queue.c.leased_until < ms(now))
         locked = select(queue.c.id).where(queue.c.id.in_(ids), free).with_for_update(skip_locked=True)
         ids = list((await tx.execute(locked)).scalars())
     await tx.execute(
@@ -128,6 +139,15 @@ async def claim(tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: i
         )
         for row in rows
     ]
+
+
+@cache
+def _picked() -> Select[Any]:
+    free = or_(queue.c.leased_until.is_(None), queue.c.leased_until < bindparam("now"))
+    rank = func.row_number().over(partition_by=queue.c.origin, order_by=queue.c.id).label("rank")
+    due = select(queue.c.id, rank).where(queue.c.next_at <= bindparam("now"), free)
+    window = due.order_by(queue.c.next_at, queue.c.id).limit(bindparam("looked_at")).subquery()
+    return select(window.c.id).where(window.c.rank <= bindparam("per_origin")).limit(bindparam("most"))
 
 
 async def renew(tx: Tx, ids: Sequence[int], now: datetime) -> None:
@@ -169,8 +189,10 @@ _RETRY = (
 
 async def release(tx: Tx, worker: str) -> int:
     """Give back what a worker held when it died. How many rows."""
-    result = await tx.execute(update(queue).where(queue.c.worker == worker).values(worker=None, leased_until=None))
-    return int(result.rowcount)
+    return int((await tx.execute(_RELEASE, {"its_worker": worker})).rowcount)
+
+
+_RELEASE = update(queue).where(queue.c.worker == bindparam("its_worker")).values(worker=None, leased_until=None)
 
 
 async def release_ids(tx: Tx, ids: Sequence[int]) -> None:
@@ -217,10 +239,14 @@ async def drop_all(tx: Tx) -> None:
 
 async def next_due(tx: Tx, now: datetime) -> datetime | None:
     """When the next row comes due; None when nothing is owed."""
-    when_free = func.coalesce(queue.c.leased_until, 0)
-    at = case((queue.c.next_at > when_free, queue.c.next_at), else_=when_free)
-    value = (await tx.execute(select(func.min(at)))).scalar_one_or_none()
+    value = (await tx.execute(_next_due())).scalar_one_or_none()
     return None if value is None else max(now, when(value))
+
+
+@cache
+def _next_due() -> Select[Any]:
+    when_free = func.coalesce(queue.c.leased_until, 0)
+    return select(func.min(case((queue.c.next_at > when_free, queue.c.next_at), else_=when_free)))
 
 
 async def waiting(tx: Tx) -> int:

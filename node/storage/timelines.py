@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Column, Select, delete, exists, func, literal, select
@@ -13,7 +14,7 @@ from node import text
 from node.model import Iri, Post, ReactionKind, Visibility, utcnow
 from node.storage import blocks
 from node.storage.actors import by_ids
-from node.storage.dialect import Tx
+from node.storage.dialect import Tx, ms
 from node.storage.notes import OPEN, posts, show_at_home, to_post
 from node.storage.schema import activities, actors, followed_tags, home, note_tags, notes, reactions
 
@@ -25,12 +26,7 @@ async def home_posts(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, now: datetime | None = None
 ) -> list[Post]:
     """What those whom the owner follows wrote or brought, and what the owner wrote. Mutes count as of `now`."""
-    now = now or utcnow()
-    query = posts(home.c.id.label("entry"), home.c.actor_id.label("brought_by")).join(
-        home, home.c.note_id == notes.c.id
-    )
-    query = query.where(~blocks.is_muted(actors.c.iri, now), ~blocks.brought_by_muted(now))
-    rows = await _rows(tx, query, home.c.id, before, after, limit)
+    rows = await _rows(tx, _at_home(), home.c.id, before, after, limit, now)
     brought = {row.brought_by for row in rows if row.brought_by != row.author_id}
     boosters = await by_ids(tx, brought) if brought else {}
     return [
@@ -43,24 +39,31 @@ async def home_posts(
     ]
 
 
+@cache
+def _at_home() -> Select[Any]:
+    query = posts(home.c.id.label("entry"), home.c.actor_id.label("brought_by"))
+    query = query.join(home, home.c.note_id == notes.c.id)
+    return query.where(~blocks.is_muted(actors.c.iri, None), ~blocks.brought_by_muted(None))
+
+
 async def mentions(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, now: datetime | None = None
 ) -> list[Post]:
     """What was said to the owner by those the owner follows, has spoken to, or let in."""
-    query = posts().where(
-        notes.c.for_owner, blocks.is_known(actors.c.iri), ~blocks.is_muted(actors.c.iri, now or utcnow())
-    )
-    return await _page(tx, query, notes.c.id, before, after, limit)
+    return await _page(tx, _for_owner(strangers=False), notes.c.id, before, after, limit, now)
 
 
 async def requests(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, now: datetime | None = None
 ) -> list[Post]:
     """What strangers said to the owner, until the owner decides about them."""
-    query = posts().where(
-        notes.c.for_owner, blocks.waits(actors.c.iri), ~blocks.is_muted(actors.c.iri, now or utcnow())
-    )
-    return await _page(tx, query, notes.c.id, before, after, limit)
+    return await _page(tx, _for_owner(strangers=True), notes.c.id, before, after, limit, now)
+
+
+@cache
+def _for_owner(*, strangers: bool) -> Select[Any]:
+    by = blocks.waits(actors.c.iri) if strangers else blocks.is_known(actors.c.iri)
+    return posts().where(notes.c.for_owner, by, ~blocks.is_muted(actors.c.iri, None))
 
 
 async def own_posts(
@@ -192,19 +195,33 @@ async def outbox_size(tx: Tx) -> int:
 
 
 async def _page(
-    tx: Tx, query: Select[Any], key: Column[Any], before: int | None, after: int | None, limit: int
+    tx: Tx,
+    query: Select[Any],
+    key: Column[Any],
+    before: int | None,
+    after: int | None,
+    limit: int,
+    now: datetime | None = None,
 ) -> list[Post]:
-    return [to_post(row) for row in await _rows(tx, query, key, before, after, limit)]
+    return [to_post(row) for row in await _rows(tx, query, key, before, after, limit, now)]
 
 
 async def _rows(
-    tx: Tx, query: Select[Any], key: Column[Any], before: int | None, after: int | None, limit: int
+    tx: Tx,
+    query: Select[Any],
+    key: Column[Any],
+    before: int | None,
+    after: int | None,
+    limit: int,
+    now: datetime | None = None,
 ) -> list[Any]:
+    """`now` is what a query compares with that was made once."""
     if before is not None:
         query = query.where(key < before)
     if after is not None:
         query = query.where(key > after)
-    return list(await tx.execute(query.order_by(key.desc()).limit(max(1, min(limit, MOST)))))
+    query = query.order_by(key.desc()).limit(max(1, min(limit, MOST)))
+    return list(await tx.execute(query, {"now": ms(now or utcnow())}))
 
 
 async def parents_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, tuple[int, int]]:
