@@ -24,10 +24,15 @@ sqlite3.register_adapter(bytes, bytes)
 
 
 class OneHopConnection(aiosqlite.Connection):
-    """A connection to be used through SQLAlchemy, one statement after the other."""
+    """A connection to be used through SQLAlchemy, one statement after the other.
 
-    def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
+    Where it never `writes`, nobody waits for the end of a transaction: nothing hangs on it, and what comes next
+    comes after it in the thread.
+    """
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection], *, writes: bool) -> None:
         super().__init__(connector, iter_chunk_size=64)
+        self._writes = writes
         self._thread.daemon = True
         self._begin: str | None = None
         """A BEGIN that was asked for and has not travelled yet."""
@@ -71,7 +76,10 @@ class OneHopConnection(aiosqlite.Connection):
     async def commit(self) -> None:
         self._begin = None
         if self._is_open:
-            await self._execute(self._conn.commit)  # type: ignore[no-untyped-call]
+            if self._writes:
+                await self._execute(self._conn.commit)  # type: ignore[no-untyped-call]
+            else:
+                self._tx.put_nowait((None, self._conn.commit))
             self._is_open = False
 
     async def rollback(self) -> None:

@@ -21,6 +21,7 @@ from node.storage import activities, actors, arrivals, hosts, notes, queue, refu
 from node.storage import store as store_module
 from node.storage.activities import Logged
 from node.storage.dialect import Tx, rounded
+from node.storage.migrate import migrate
 from node.storage.onehop import OneHopConnection
 from node.storage.queue import Retry
 from node.storage.refusals import Refusal
@@ -211,7 +212,7 @@ async def test_who_is_cancelled_while_writing_leaves_nothing_and_hinders_nobody(
 
 async def test_a_connection_that_is_told_twice_to_end_ends() -> None:
     """As where somebody is cancelled who waits for its end: nobody is left who waits for a thread that is over."""
-    connection = OneHopConnection(lambda: sqlite3.connect(":memory:", check_same_thread=False))
+    connection = OneHopConnection(lambda: sqlite3.connect(":memory:", check_same_thread=False), writes=True)
     await connection
     closing = asyncio.create_task(connection.close())
     await asyncio.sleep(0)
@@ -232,6 +233,42 @@ async def test_concurrent_writers_wait_for_each_other(store: Store) -> None:
     await asyncio.gather(*(one_more(number) for number in range(20)))
     async with store.read() as tx:
         assert {row.code for row in await refusals.newest(tx)} == {str(number) for number in range(20)}
+
+
+async def test_readers_wait_for_their_turn_and_see_what_was_written(store: Store) -> None:
+    """However many there are, and where some of them fail: each has one view from its beginning to its end."""
+    async with store.write() as tx:
+        await refusals.add_many(tx, [Refusal(NOW, "h", None, "c", "m")])
+    views: list[list[int]] = []
+
+    async def read(number: int) -> None:
+        async with store.read() as tx:
+            seen = []
+            for _ in range(2):
+                seen.append(len(await refusals.newest(tx)))
+                await asyncio.sleep(0.01)
+            if number % 3 == 0:
+                raise ZeroDivisionError
+            views.append(seen)
+
+    many = 3 * store_module.READERS
+    async with asyncio.timeout(20):
+        found = await asyncio.gather(*map(read, range(many)), return_exceptions=True)
+        assert [type(one) for one in found] == [ZeroDivisionError, type(None), type(None)] * store_module.READERS
+        async with store.write() as tx:
+            await refusals.add_many(tx, [Refusal(NOW, "h", None, "c", "m")])
+        await asyncio.gather(*map(read, range(1, many, 3)))
+    assert views == [[1, 1]] * (2 * store_module.READERS) + [[2, 2]] * store_module.READERS
+
+
+async def test_who_only_reads_writes_nothing(tmp_path: Path) -> None:
+    """Nobody waits for the end of a transaction that reads, so nothing may hang on it."""
+    store = Store(f"sqlite:///{tmp_path / 'a.db'}")
+    await migrate(store, snapshots=None, now=NOW)
+    with pytest.raises(StoreError, match="cannot be written"):
+        async with store.read() as tx:
+            await refusals.add_many(tx, [Refusal(NOW, "h", None, "c", "m")])
+    await store.close()
 
 
 async def test_deliveries_are_claimed_once_in_order_and_given_back(store: Store) -> None:
