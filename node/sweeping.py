@@ -85,8 +85,7 @@ class Sweeper:
             terms = await sweep.terms(tx, self._ids.actor, now, now - timedelta(days=self._days))
         for broom in sweep.BROOMS:
             gone[broom.name] = await self._go_through(broom, terms)
-        async with self._store.write() as tx:
-            gone["rest"] = await sweep.tidy(tx, terms)
+        gone["rest"] = await self._tidy(terms)
         if gone.total():
             count("swept", gone.total())
             log.info("swept", extra={name: times for name, times in gone.items() if times})
@@ -105,6 +104,16 @@ class Sweeper:
             if len(seen) < sweep.STRETCH:
                 return total
             after = seen[-1]
+            await asyncio.sleep(REST)
+
+    async def _tidy(self, terms: Terms) -> int:
+        total = 0
+        while True:
+            async with self._store.write() as tx:
+                some = await sweep.tidy(tx, terms)
+            if not some:
+                return total
+            total += some
             await asyncio.sleep(REST)
 
     async def _remove(self, broom: Broom, keys: list[Key], terms: Terms) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, exists, or_, select
 
 from node.model import Iri
 from node.storage import blocks
@@ -40,6 +40,19 @@ def _is_followed(author: ColumnElement[Any]) -> ColumnElement[bool]:
     return exists().where(follows.c.actor == author, follows.c.state.in_(("accepted", "pending")))
 
 
+def _went_to(author: ColumnElement[Any], moved_to: ColumnElement[Any], times: int = 3) -> ColumnElement[bool]:
+    """Whether somebody moved, once or some more times, to an account that is followed, and that names the one before.
+
+    Their own word is not enough: anybody may say that they went there.
+    """
+    new = actors.alias()
+    names_it = cast(new.c.also_known_as, Text).contains(author)
+    there = _is_followed(new.c.iri)
+    if times > 1:
+        there = or_(there, _went_to(new.c.iri, new.c.moved_to, times - 1))
+    return and_(moved_to.is_not(None), exists().where(new.c.iri == moved_to, names_it, there))
+
+
 def _by_us(other: Any, by: Any) -> ColumnElement[bool]:
     """Whether a post (`other`, by `by`) is the owner's, or of somebody followed."""
     return and_(by.c.id == other.c.author_id, or_(other.c.own, _is_followed(by.c.iri)))
@@ -52,6 +65,7 @@ def _is_referred_to() -> ColumnElement[bool]:
     did = or_(reactions.c.actor == _ME, _is_followed(reactions.c.actor))
     return or_(
         _is_followed(author),
+        _went_to(author, actors.c.moved_to),
         exists().where(list_members.c.actor == author),
         and_(notes.c.for_owner, blocks.is_known(author)),
         exists().where(reactions.c.note == notes.c.iri, did),

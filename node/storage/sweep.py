@@ -8,15 +8,15 @@ walked by its primary key.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Table, and_, delete, exists, func, or_, select
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, exists, func, or_, select
 
-from node.model import Iri, host_of
+from node.model import Iri, Visibility, host_of
+from node.notify import Kind
 from node.storage import blocks, referred
 from node.storage.dialect import Tx, ms
 from node.storage.referred import OwnersThreads
@@ -61,7 +61,8 @@ MOST_PINS = 50_000
 """Accounts that are forgotten and whose keys are remembered; the keys of others go with them."""
 
 MOST_NOTIFICATIONS = 20_000
-"""Notifications that are kept; the oldest go."""
+"""Notifications that are kept of what people did whom the owner knows, and as many of what others did; the oldest go.
+What a stranger said has its place in the request box as long as the post is here."""
 
 LOG_AT_LEAST = timedelta(days=30)
 """How long an activity is in the log that is evidence for nothing: the guard against replays outlives their window."""
@@ -71,8 +72,6 @@ MOST_PARKED = 1_000
 
 TOMBSTONES_AT_LEAST = timedelta(days=90)
 """How long others' deleted posts are remembered as such."""
-
-MOST_READ = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +145,18 @@ async def _named(tx: Tx) -> frozenset[str]:
 
 
 async def _waiting(tx: Tx) -> frozenset[int]:
-    """So that a flood costs its own place, and not that of others who wait."""
-    query = (
-        select(notes.c.id, actors.c.iri)
+    """So that a flood, however long, costs its own place, and not that of others who wait."""
+    newest = notes.c.id.desc()
+    of_each = (
+        select(notes.c.id, actors.c.host, func.row_number().over(partition_by=actors.c.id, order_by=newest).label("th"))
         .join(actors, actors.c.id == notes.c.author_id)
         .where(notes.c.for_owner, ~notes.c.own, blocks.waits(actors.c.iri), ~blocks.is_hidden(actors.c.iri))
-        .order_by(notes.c.id.desc())
-        .limit(MOST_READ)
+        .subquery()
     )
-    said: Counter[str] = Counter()
-    kept: set[int] = set()
-    for row in await tx.execute(query):
-        host = host_of(row.iri)
-        if said[row.iri] < OF_ONE_STRANGER and said[host] < OF_ONE_HOST:
-            said.update((row.iri, host))
-            kept.add(row.id)
-        if len(kept) == OF_ALL:
-            break
-    return frozenset(kept)
+    place = func.row_number().over(partition_by=of_each.c.host, order_by=of_each.c.id.desc()).label("th")
+    of_host = select(of_each.c.id, place).where(of_each.c.th <= OF_ONE_STRANGER).subquery()
+    query = select(of_host.c.id).where(of_host.c.th <= OF_ONE_HOST).order_by(of_host.c.id.desc()).limit(OF_ALL)
+    return frozenset((await tx.execute(query)).scalars())
 
 
 async def _people(tx: Tx) -> frozenset[str]:
@@ -199,7 +192,6 @@ async def _remove_posts(tx: Tx, numbers: Sequence[int], _terms: Terms) -> list[s
     rows = list(await tx.execute(query.join(actors, actors.c.id == notes.c.author_id).where(notes.c.id.in_(numbers))))
     iris = [row.iri for row in rows]
     pinned = and_(featured.c.actor.in_({row.author for row in rows}), featured.c.note.in_(iris))
-    await tx.execute(delete(conversations).where(conversations.c.last_note_id.in_(numbers)))
     await tx.execute(delete(reactions).where(reactions.c.note.in_(iris)))
     await tx.execute(delete(votes).where(votes.c.question.in_(iris)))
     await tx.execute(delete(featured).where(pinned))
@@ -207,7 +199,15 @@ async def _remove_posts(tx: Tx, numbers: Sequence[int], _terms: Terms) -> list[s
     # Out of the log too: or the same, said again, would be taken for a repetition of what is here.
     await tx.execute(delete(activities).where(activities.c.object.in_(iris), activities.c.direction == "in"))
     await tx.execute(delete(notes).where(notes.c.id.in_(numbers)))
+    await tx.execute(delete(conversations).where(conversations.c.last_note_id.in_(numbers), ~_is_there()))
     return [item[2] for row in rows for item in row.attachments]
+
+
+def _is_there() -> ColumnElement[bool]:
+    """Whether something of a conversation is left: then its number, and whether it was read or taken off, stay."""
+    root = conversations.c.root
+    begins = or_(notes.c.iri == root, notes.c.in_reply_to == root, notes.c.context == root)
+    return exists().where(notes.c.visibility == Visibility.DIRECT.value, begins)
 
 
 # ── the log ──────────────────────────────────────────────────────────────────────────────────
@@ -331,11 +331,27 @@ BROOMS: tuple[Broom, ...] = (
 
 
 async def tidy(tx: Tx, terms: Terms) -> int:
-    """What is bounded by one statement: activities given up long ago, and notifications beyond MOST_NOTIFICATIONS."""
+    """What is bounded by number: activities given up long ago, and notifications beyond MOST_NOTIFICATIONS.
+
+    At most STRETCH of each kind, so that it is called until nothing is left to do; how many went.
+    """
     parked = arrivals.c.next_at.is_(None)
-    last = select(arrivals.c.id).where(parked).order_by(arrivals.c.id.desc()).offset(MOST_PARKED).limit(1)
-    old = or_(arrivals.c.received_at < ms(terms.log_before), arrivals.c.id <= last.scalar_subquery())
-    gone = int((await tx.execute(delete(arrivals).where(parked, old))).rowcount)
-    oldest = select(notifications.c.id).order_by(notifications.c.id.desc()).offset(MOST_NOTIFICATIONS).limit(1)
-    beyond = notifications.c.id <= oldest.scalar_subquery()
-    return gone + int((await tx.execute(delete(notifications).where(beyond))).rowcount)
+    old = or_(arrivals.c.received_at < ms(terms.log_before), arrivals.c.id <= _beyond(arrivals, MOST_PARKED, parked))
+    gone = await _take_some(tx, arrivals, parked & old)
+    known = blocks.is_known(notifications.c.actor)
+    for some in (known, ~known & or_(notifications.c.kind != Kind.MENTION.value, notifications.c.note_id.is_(None))):
+        beyond = notifications.c.id <= _beyond(notifications, MOST_NOTIFICATIONS, some)
+        gone += await _take_some(tx, notifications, some & beyond)
+    return gone
+
+
+def _beyond(table: Table, most: int, some: ColumnElement[bool]) -> Any:
+    """The number of the newest of those rows for which there is no room."""
+    return select(table.c.id).where(some).order_by(table.c.id.desc()).offset(most).limit(1).scalar_subquery()
+
+
+async def _take_some(tx: Tx, table: Table, which: ColumnElement[bool]) -> int:
+    ids = list((await tx.execute(select(table.c.id).where(which).order_by(table.c.id).limit(STRETCH))).scalars())
+    if ids:
+        await tx.execute(delete(table).where(table.c.id.in_(ids)))
+    return len(ids)
