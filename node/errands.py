@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from node.errors import CuicuiError, Unreachable
 from node.events import Events
@@ -48,21 +48,24 @@ class Errands:
 
     async def run(self) -> None:
         """Until cancelled. What a predecessor had under way when it ended is due at once."""
-        if not self._began:
-            self._began = True
-            async with self._store.read() as tx:
-                left = await chores.next_at(tx, errands=True)
-            if left is not None:
-                async with self._store.write() as tx:
-                    await chores.release(tx, self._clock())
         while True:
             self._wake.clear()
-            while await self.do_what_is_due() == AT_ONCE:
-                pass
-            async with self._store.read() as tx:
-                due = await chores.next_at(tx, errands=True)
+            due = await self._next_at()
+            if due is not None and not self._began:
+                async with self._store.write() as tx:
+                    await chores.release(tx, self._clock())
+                due = await self._next_at()
+            self._began = True
+            if due is not None and due <= self._clock():
+                while await self.do_what_is_due() == AT_ONCE:
+                    pass
+                due = await self._next_at()
             pause = NAP if due is None else min(max((due - self._clock()).total_seconds(), 0.05), NAP)
             await told(self._wake, pause)
+
+    async def _next_at(self) -> datetime | None:
+        async with self._store.read() as tx:
+            return await chores.next_at(tx, errands=True)
 
     async def do_what_is_due(self) -> int:
         """How many were done, or tried."""

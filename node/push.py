@@ -68,15 +68,15 @@ class Pusher:
 
     async def run(self) -> None:
         """Until cancelled. What a predecessor held is free again first."""
-        async with self._store.read() as tx:
-            owed = await stored.waiting(tx)
-        if owed:
-            async with self._store.write() as tx:
-                await stored.release(tx)
+        released = False
         while True:
             self._wake.clear()
             async with self._store.read() as tx:
                 due = await stored.next_due(tx)
+            if due is not None and not released:
+                async with self._store.write() as tx:
+                    await stored.release(tx)
+            released = True
             now = self._clock()
             if due is not None and due <= now and await self._send_some():
                 continue

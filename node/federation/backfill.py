@@ -129,17 +129,14 @@ class Backfill:
             while True:
                 self._wake.clear()
                 await self._look_around()
-                await self._begin_what_is_due()
-                await self._wait()
+                await self._wait(await self._begin_what_is_due())
         finally:
             await ended(self._busy.values())
             self._busy.clear()
             self._hosts.clear()
 
-    async def _wait(self) -> None:
-        """Until there may be something to do."""
-        async with self._store.read() as tx:
-            due = await chores.next_at(tx)
+    async def _wait(self, due: datetime | None) -> None:
+        """Until there may be something to do: by `due` at the latest."""
         pause = NAP if due is None else min(max((due - self._clock()).total_seconds(), 0.05), NAP)
         waking = asyncio.ensure_future(self._wake.wait())
         # With work under way, what is due has been taken up as far as there was room: its end is what to wait for.
@@ -152,10 +149,13 @@ class Backfill:
         finally:
             waking.cancel()
 
-    async def _begin_what_is_due(self) -> None:
+    async def _begin_what_is_due(self) -> datetime | None:
+        """When the next one is due."""
         self._ended.clear()
         async with self._store.read() as tx:
-            due = await chores.due(tx, self._clock())
+            next_at = await chores.next_at(tx)
+            now = self._clock()
+            due = [] if next_at is None or next_at > now else await chores.due(tx, now)
         for chore in due:
             if len(self._busy) >= AT_ONCE:
                 break
@@ -166,6 +166,7 @@ class Backfill:
             task = asyncio.create_task(self._do(chore), name=f"chore {chore.kind}")
             self._busy[chore.id] = task
             task.add_done_callback(lambda _done, chore=chore, host=host: self._over(chore, host))  # type: ignore[misc]
+        return next_at
 
     def _over(self, chore: Chore, host: str) -> None:
         self._busy.pop(chore.id, None)

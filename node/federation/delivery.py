@@ -120,6 +120,7 @@ class Delivery:
         self._settling: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._took_over = False
         self._look = True
         self._more = False
         self._dispatching = False
@@ -161,10 +162,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Until stop(). Rows that a dead predecessor of the same name held are free again first."""
-        async with self._store.write() as tx:
-            freed = await queue.release(tx, self._worker)
-        if freed:
-            log.info("deliveries taken up again", extra={"count": freed})
+        self._took_over = False
         while not self._stopping:
             self._wake.clear()
             await self._take_offered()
@@ -195,7 +193,11 @@ class Delivery:
     async def _claim(self) -> None:
         limit = min(CLAIM, self._room())
         async with self._store.write() as tx:
+            freed = 0 if self._took_over else await queue.release(tx, self._worker)
             jobs = await queue.claim(tx, self._worker, self._clock(), limit=limit)
+        self._took_over = True
+        if freed:
+            log.info("deliveries taken up again", extra={"count": freed})
         self._more = len(jobs) == limit
         self._look = self._more
         fresh = [job for job in jobs if job.id not in self._held]
