@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web_app
 
+from node.storage.store import Store
 from tests.support.clock import FakeClock
-from tests.support.homes import Home, bring_up, empty_database, settle_in
+from tests.support.emptying import connections, empty
+from tests.support.homes import Home, bring_up, empty_database, eventually, settle_in
 from tests.support.postgres import Postgres, programs, server
 from tests.support.stranger import Place, Stranger
 
@@ -126,11 +128,28 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: Postgres) -> str:
-    """The name of a database at the newest schema, to be copied."""
+def postgres_migrated(postgres: Postgres) -> str:
+    """The one database at the newest schema: who uses it empties it."""
     url = postgres.new()
     asyncio.run(bring_up(url))
-    return url.rpartition("/")[2]
+    return url
+
+
+@pytest.fixture
+async def postgres_url(postgres_migrated: str) -> AsyncIterator[str]:
+    """A PostgreSQL database at the newest schema with nothing in it; who connected to it is gone at the end."""
+    store = Store(postgres_migrated)
+    try:
+        before = await connections(store)
+        yield postgres_migrated
+
+        async def all_gone() -> bool:
+            return await connections(store) <= before
+
+        await eventually(all_gone)
+        await empty(store)
+    finally:
+        await store.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -139,5 +158,5 @@ def migrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         shutil.copyfile(asyncio.run(empty_database()), tmp_path / "test.db")
         return f"sqlite:///{tmp_path / 'test.db'}"
-    running: Postgres = request.getfixturevalue("postgres")
-    return running.new(like=request.getfixturevalue("postgres_template"))
+    url: str = request.getfixturevalue("postgres_url")
+    return url

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
@@ -38,15 +38,13 @@ HIM = Iri("https://remote.example/users/him")
 flakes = Snowflake(7)
 
 
-@pytest.fixture
-async def store(migrated_url: str) -> AsyncIterator[Store]:
-    made = Store(migrated_url)
-    async with made.write() as tx:
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(empty_store: Store) -> Store:
+    async with empty_store.write() as tx:
         for iri in (HER, HIM):
             who = Actor(iri, "Person", iri.rpartition("/")[2], Iri(f"{iri}/inbox"), followers=Iri(f"{iri}/followers"))
             await actors.put(tx, who, id=flakes.mint(NOW), at=NOW, document=b"{}")
-    yield made
-    await made.close()
+    return empty_store
 
 
 def _logged(name: str, *, object_: str | None = None, actor: Iri = HER) -> Logged:

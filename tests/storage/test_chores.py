@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
+import pytest_asyncio
 
 from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Iri, Note, Verdict, Visibility
@@ -20,16 +19,14 @@ HOUR = timedelta(hours=1)
 flakes = Snowflake(7)
 
 
-@pytest.fixture
-async def store(migrated_url: str) -> AsyncIterator[Store]:
-    made = Store(migrated_url)
-    async with made.write() as tx:
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(empty_store: Store) -> Store:
+    async with empty_store.write() as tx:
         who = Actor(HER, "Person", "her", Iri(f"{HER}/inbox"))
         await actors.put(tx, who, id=flakes.mint(NOW), at=NOW, document=b"{}")
         await relations.start_follow(tx, HER, Iri("https://own.example/follows/1"), NOW)
         await relations.settle_follow(tx, HER, State.ACCEPTED)
-    yield made
-    await made.close()
+    return empty_store
 
 
 async def _note(store: Store, name: str, at: datetime, answers: str | None = None) -> Iri:

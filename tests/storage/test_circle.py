@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 
 from node.model import Iri, Window
 from node.storage import relations
@@ -18,11 +18,9 @@ TOGETHER = [Iri(f"https://{name}.example/actor") for name in "cadbe"]
 BEFORE, AFTER = Iri("https://old.example/actor"), Iri("https://new.example/actor")
 
 
-@pytest.fixture
-async def store(migrated_url: str) -> AsyncIterator[Store]:
-    made = Store(migrated_url)
-    yield made
-    await made.close()
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(empty_store: Store) -> Store:
+    return empty_store
 
 
 @pytest.mark.parametrize("of_followers", [True, False])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
+import pytest_asyncio
 
 from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Counts, Iri, Note, ReactionKind, Verdict, Visibility
@@ -23,11 +22,10 @@ LIKE, BOOST, EMOJI = ReactionKind.LIKE, ReactionKind.BOOST, ReactionKind.EMOJI
 flakes = Snowflake(7)
 
 
-@pytest.fixture
-async def store(migrated_url: str) -> AsyncIterator[Store]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(empty_store: Store) -> Store:
     """Her post, and two who know of it."""
-    made = Store(migrated_url)
-    async with made.write() as tx:
+    async with empty_store.write() as tx:
         for iri in (HER, HIM):
             who = Actor(iri, "Person", iri.rpartition("/")[2], Iri(f"{iri}/inbox"))
             await actors.put(tx, who, id=flakes.mint(NOW), at=NOW, document=b"{}")
@@ -35,8 +33,7 @@ async def store(migrated_url: str) -> AsyncIterator[Store]:
         because = Authorship(Verdict.SIGNED, "because")
         new = notes.NewNote(flakes.mint(NOW), NOTE, author, Visibility.PUBLIC, NOW, NOW, because, None)
         await notes.add_many(tx, [new])
-    yield made
-    await made.close()
+    return empty_store
 
 
 def _reaction(name: str, kind: ReactionKind, content: str = "", actor: Iri = HIM) -> Reaction:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 
 from node.ids import Snowflake
 from node.model import Actor, Attachment, Audience, Authorship, Choice, Iri, Note, Poll, Verdict, Visibility, Window
@@ -23,14 +23,12 @@ SAID = Authorship(Verdict.VOUCHED, "because")
 flakes = Snowflake(7)
 
 
-@pytest.fixture
-async def store(migrated_url: str) -> AsyncIterator[Store]:
-    made = Store(migrated_url)
-    async with made.write() as tx:
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(empty_store: Store) -> Store:
+    async with empty_store.write() as tx:
         her = Actor(HER, "Person", "her", Iri(f"{HER}/inbox"), followers=Iri(f"{HER}/followers"))
         await actors.put(tx, her, id=flakes.mint(NOW), at=NOW, document=b"{}")
-    yield made
-    await made.close()
+    return empty_store
 
 
 async def _post(tx: Tx, content: str, **more: object) -> NewNote:

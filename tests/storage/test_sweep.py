@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import pytest_asyncio
 from sqlalchemy import func, insert, select, text
 
 from node.ids import Snowflake
@@ -110,16 +111,14 @@ async def react(tx: Tx, by: Iri, kind: Kind, note: Iri = POST) -> None:
     await reactions.add_many(tx, [Reaction(flakes.mint(OLD), note, by, kind, "", iri, OLD)])
 
 
-@pytest.fixture
-async def store(migrated_url: str) -> AsyncIterator[Store]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(empty_store: Store) -> Store:
     """The owner, a friend, and strangers who were met long ago."""
-    made = Store(migrated_url)
-    async with made.write() as tx:
+    async with empty_store.write() as tx:
         for iri in (ME, FRIEND, STRANGER, OTHER, AUTHOR):
             await meet(tx, iri)
         await follow(tx, FRIEND)
-    yield made
-    await made.close()
+    return empty_store
 
 
 async def swept(store: Store, *, days: int = 30) -> dict[str, int]:

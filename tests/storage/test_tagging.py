@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
+import pytest_asyncio
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
@@ -29,14 +28,12 @@ def _actor(*fields: ProfileField) -> Actor:
     return Actor(HER, "Person", "her", Iri(f"{HER}/inbox"), followers=Iri(f"{HER}/followers"), fields=fields)
 
 
-@pytest.fixture
-async def store(migrated_url: str) -> AsyncIterator[Store]:
-    made = Store(migrated_url)
-    async with made.write() as tx:
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(empty_store: Store) -> Store:
+    async with empty_store.write() as tx:
         await actors.put(tx, _actor(), id=flakes.mint(NOW), at=NOW, document=b"{}")
         await profile.create(tx, Profile("ada", created_at=NOW), "https://ada.example", None)
-    yield made
-    await made.close()
+    return empty_store
 
 
 async def _add(tx: Tx, name: str, *hashtags: str) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
+import pytest_asyncio
 
 from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Iri, Note, Notify, Tell, Verdict, Visibility, Window
@@ -20,14 +19,12 @@ POST = Iri("https://remote.example/notes/1")
 flakes = Snowflake(7)
 
 
-@pytest.fixture
-async def store(migrated_url: str) -> AsyncIterator[Store]:
-    made = Store(migrated_url)
-    async with made.write() as tx:
+@pytest_asyncio.fixture(loop_scope="session")
+async def store(empty_store: Store) -> Store:
+    async with empty_store.write() as tx:
         her = Actor(HER, "Person", "her", Iri(f"{HER}/inbox"), followers=Iri(f"{HER}/followers"))
         await actors.put(tx, her, id=flakes.mint(NOW), at=NOW, document=b"{}")
-    yield made
-    await made.close()
+    return empty_store
 
 
 async def _post(tx: Tx, *, context: str | None = None) -> int:

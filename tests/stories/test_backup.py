@@ -23,7 +23,6 @@ from tests.support.clock import FakeClock
 from tests.support.homes import LOOPBACK, Home, eventually, free_port, settle_in
 from tests.support.older import fill
 from tests.support.pictures import as_bytes, painted, pieces
-from tests.support.postgres import Postgres
 from tests.support.pushed import PushService
 from tests.support.stranger import Stranger
 from tests.web.mastodon.test_push import subscribe
@@ -153,9 +152,8 @@ async def test_a_backup_of_an_earlier_version_is_restored(tmp_path: Path) -> Non
     assert (checked.handle, checked.schema) == ("@ada", "0002")
 
 
-async def test_on_postgresql_all_but_the_database_is_saved(tmp_path: Path, postgres: Postgres) -> None:
+async def test_on_postgresql_all_but_the_database_is_saved(tmp_path: Path, postgres_url: str) -> None:
     """Keys, settings and pictures; the commands say that the database is for pg_dump. Put back, they fit together."""
-    url = postgres.new()
     data = tmp_path / "ada"
     port = free_port()
     chosen = {
@@ -163,7 +161,7 @@ async def test_on_postgresql_all_but_the_database_is_saved(tmp_path: Path, postg
         "base_url": f"http://127.0.0.1:{port}",
         "listen": f"127.0.0.1:{port}",
         "allow_networks": LOOPBACK,
-        "database_url": url,
+        "database_url": postgres_url,
     }
     settings = Settings.of(chosen)
     await founding.found(settings, handle="ada")

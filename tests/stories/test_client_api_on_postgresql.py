@@ -15,13 +15,12 @@ from tests.support.clock import FakeClock
 from tests.support.following import follows
 from tests.support.homes import Home, eventually, settle_in
 from tests.support.pictures import as_bytes, painted
-from tests.support.postgres import Postgres
 from tests.support.stranger import PUBLIC, Place
 
 
 @pytest.fixture
-async def home(tmp_path: Path, postgres: Postgres) -> AsyncIterator[Home]:
-    made = await settle_in(tmp_path, "alice", clock=FakeClock(), database_url=postgres.new())
+async def home(tmp_path: Path, postgres_url: str) -> AsyncIterator[Home]:
+    made = await settle_in(tmp_path, "alice", clock=FakeClock(), database_url=postgres_url)
     try:
         yield await made.start()
     finally:

@@ -24,7 +24,6 @@ from tests.cli.conftest import environment
 from tests.support.client import Client
 from tests.support.clock import FakeClock
 from tests.support.homes import LOOPBACK, Home, eventually, free_port, settle_in
-from tests.support.postgres import Postgres
 from tests.support.pushed import PushService
 from tests.support.stranger import Place
 from tests.web.mastodon.test_push import subscribe
@@ -55,9 +54,9 @@ async def _worker(settings: Settings) -> AsyncIterator[None]:
         assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
-async def test_each_thing_is_done_once(tmp_path: Path, database_url: str) -> None:
+async def test_each_thing_is_done_once(tmp_path: Path, migrated_url: str) -> None:
     """Deliveries, scheduled posts, ends of polls, pushes: `cuicui run` and two of `cuicui worker`, none doubled."""
-    own = database_url if database_url.startswith("postgresql") else None
+    own = migrated_url if migrated_url.startswith("postgresql") else None
     home = await settle_in(tmp_path, "alice", clock=FakeClock(), database_url=own)
     async with Place() as place, PushService() as service, AsyncExitStack() as stack:
         await home.start()
@@ -102,10 +101,10 @@ async def test_each_thing_is_done_once(tmp_path: Path, database_url: str) -> Non
             assert len(came) >= 2 * POSTS + 3
 
 
-async def test_one_node_over_a_postgresql(tmp_path: Path, postgres: Postgres) -> None:
+async def test_one_node_over_a_postgresql(tmp_path: Path, postgres_url: str) -> None:
     """A second `cuicui run` over the same database, from wherever, is refused; a worker is not; after the end of the
     first, or its death, the next one starts."""
-    home = await settle_in(tmp_path, "alice", database_url=postgres.new())
+    home = await settle_in(tmp_path, "alice", database_url=postgres_url)
     port = free_port()
     second = Home(replace(home.settings, listen=f"127.0.0.1:{port}"), home.clock, "alice")
     await home.start()

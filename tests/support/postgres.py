@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,6 +17,22 @@ from pathlib import Path
 from tests.support.homes import free_port
 
 _databases = count(1)
+
+_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum": "off",
+    "jit": "off",
+    "shared_buffers": "32MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "1h",
+    "bgwriter_lru_maxpages": "0",
+    "wal_writer_delay": "10s",
+}
+"""Nothing of it outlives the tests, and little is in it: no care for power cuts, and no housekeeping."""
 
 
 def programs() -> Path | None:
@@ -67,30 +84,29 @@ def server(bin_: Path) -> Iterator[Postgres]:
             os.chown(home, user, -1)
         data = home / "data"
         _run([bin_ / "initdb", "-D", data, "-U", "cuicui", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"], user)
+        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
         process = subprocess.Popen(
-            [bin_ / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", home, "-F"],
+            [bin_ / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", home, *settings],
             user=user,
             cwd="/",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         try:
-            _wait(bin_, port, user)
+            _wait(data / "postmaster.pid")
             yield Postgres(bin_, port, user)
         finally:
-            process.send_signal(2)  # fast shutdown: connections are ended
+            process.send_signal(signal.SIGQUIT)  # at once: connections are ended, and nothing is written any more
             process.wait(30)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _wait(bin_: Path, port: int, user: int | None) -> None:
+def _wait(written: Path) -> None:
+    """Until the server says in its file that it is ready: in the eighth line, where pg_ctl looks as well."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        try:
-            _run([bin_ / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], user)
-        except subprocess.CalledProcessError:
-            time.sleep(0.05)
-        else:
+        if written.exists() and written.read_text().splitlines()[7:8] == ["ready   "]:
             return
+        time.sleep(0.02)
     raise TimeoutError("PostgreSQL did not start")
