@@ -49,7 +49,7 @@ class OwnDocuments(Protocol):
 
     async def actor(self) -> bytes: ...
     async def server_actor(self) -> bytes: ...
-    async def profile(self) -> Profile: ...
+    async def profile(self, tx: Tx | None = None) -> Profile: ...
     async def stamp(self, iri: Iri) -> bytes | None: ...
 
 
@@ -372,9 +372,9 @@ class Endpoints:
             if "page" not in request.query:
                 theirs, ours = await relations.count(tx)
                 total = theirs if own == self._ids.followers else ours
-                hidden = (await self._documents.profile()).hides_collections
+                hidden = (await self._documents.profile(tx)).hides_collections
                 return _open(_json(compose.collection(own, total, None if hidden else _page_of(own))), form).to(request)
-            if (await self._documents.profile()).hides_collections:
+            if (await self._documents.profile(tx)).hides_collections:
                 return _bad_page()
             asked = {"before": request.query["before"]} if "before" in request.query else {}
             before = _mark(asked["before"]) if asked else None

@@ -15,6 +15,7 @@ from node.ids import Ids
 from node.keyring import OwnKeys
 from node.model import Clock, Iri, Profile
 from node.storage import actors, profile, quotes
+from node.storage.dialect import Tx
 from node.storage.store import Store
 
 
@@ -33,31 +34,43 @@ class OwnDocuments:
         self._stub: bytes | None = None
         self._left: datetime | None = None
         self._looked = False
+        self._changes = 0
 
     def forget_cached(self) -> None:
         """The profile may have changed."""
         self._profile = self._actor = None
         self._looked = False
+        self._changes += 1  # what is being read at this moment may be of before: it is not kept
 
-    async def profile(self) -> Profile:
-        if self._profile is None:
-            async with self._store.read() as tx:
-                found = await profile.get(tx)
-            assert found is not None, "a node does not start without an owner"
-            self._profile = found[0]
-        return self._profile
+    async def profile(self, tx: Tx | None = None) -> Profile:
+        """The owner's. Who reads already says in which transaction: with one connection in hand, nobody waits for a
+        second, since all who do wait for each other."""
+        if self._profile is not None:
+            return self._profile
+        if tx is not None:
+            return await _profile_in(tx)  # as it was when that began
+        before = self._changes
+        async with self._store.read() as tx:
+            found = await _profile_in(tx)
+        if before == self._changes:
+            self._profile = found
+        return found
 
     async def actor(self) -> bytes:
         """The signed actor document (federation.md §4): it binds the transport key to the identity."""
-        if self._actor is None:
-            document = compose.actor(
-                await self.profile(),
-                self._ids,
-                transport_pem=self._keys.transport.public.pem,
-                multikeys=[self._keys.identity.public.multikey],
-            )
-            self._actor = self._outbox.prove(document, self._clock()).body
-        return self._actor
+        if self._actor is not None:
+            return self._actor
+        before = self._changes
+        document = compose.actor(
+            await self.profile(),
+            self._ids,
+            transport_pem=self._keys.transport.public.pem,
+            multikeys=[self._keys.identity.public.multikey],
+        )
+        body = self._outbox.prove(document, self._clock()).body
+        if before == self._changes:
+            self._actor = body
+        return body
 
     async def stamp(self, iri: Iri) -> bytes | None:
         """The owner's leave to quote, signed (FEP-044f); None if there is none, or it was taken back.
@@ -80,16 +93,24 @@ class OwnDocuments:
 
     async def left_at(self) -> datetime | None:
         """When the owner left for good; None, as a rule."""
-        if not self._looked:
-            async with self._store.read() as tx:
-                self._left = await actors.gone_at(tx, self._ids.actor)
-            self._looked = True
-        return self._left
+        if self._looked:
+            return self._left
+        before = self._changes
+        async with self._store.read() as tx:
+            left = await actors.gone_at(tx, self._ids.actor)
+        self._left, self._looked = left, before == self._changes
+        return left
 
     async def server_actor(self) -> bytes:
         if self._server is None:
             self._server = self._outbox.seal(compose.server_actor(self._ids, self._keys.server.public.pem)).body
         return self._server
+
+
+async def _profile_in(tx: Tx) -> Profile:
+    found = await profile.get(tx)
+    assert found is not None, "a node does not start without an owner"
+    return found[0]
 
 
 class Gate:

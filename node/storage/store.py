@@ -28,6 +28,9 @@ BUSY_MS = 5_000
 
 READERS = 4
 
+WAIT_TO_READ = 30.0
+"""Seconds until it is said that there is no connection to read over: who holds one and wants another waits in vain."""
+
 _ALONE = 0x637569637569
 """The advisory lock of a node that runs, in its own database."""
 
@@ -97,7 +100,12 @@ class Store:
             async with self._reader.connect() as tx, tx.begin():
                 yield tx
             return
-        async with self._room_to_read:
+        try:
+            async with asyncio.timeout(WAIT_TO_READ if self._room_to_read.locked() else None):
+                await self._room_to_read.acquire()
+        except TimeoutError:
+            raise StoreError("the database is busy", hint="try again in a minute") from None
+        try:
             tx = self._readers_at_hand.pop() if self._readers_at_hand else await self._reader.connect()
             try:
                 async with tx.begin():
@@ -106,6 +114,8 @@ class Store:
                 await asyncio.shield(asyncio.create_task(tx.close()))
                 raise
             self._readers_at_hand.append(tx)
+        finally:
+            self._room_to_read.release()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:

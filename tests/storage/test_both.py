@@ -208,6 +208,30 @@ async def test_who_is_cancelled_while_writing_leaves_nothing_and_hinders_nobody(
         assert set(await activities.senders(tx, [_logged(name).iri for name in "12"])) == {_logged("2").iri}
 
 
+async def test_who_reads_and_reads_again_within_is_told_and_not_left_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many hold a connection, and each wants another: it is an error, and no node that stands still for good."""
+    store = Store(f"sqlite:///{tmp_path / 'empty.db'}")
+    monkeypatch.setattr(store_module, "WAIT_TO_READ", 0.1)
+    all_hold_one = asyncio.Barrier(store_module.READERS)
+
+    async def twice() -> None:
+        async with store.read():
+            await all_hold_one.wait()
+            async with store.read():
+                pass
+
+    async with asyncio.timeout(20):
+        ends = await asyncio.gather(*(twice() for _ in range(store_module.READERS)), return_exceptions=True)
+        assert {type(end) for end in ends} <= {StoreError, type(None)}
+        assert any(ends)
+        for _ in range(2 * store_module.READERS):
+            async with store.read() as tx:
+                assert (await tx.execute(select(1))).scalar_one() == 1
+    await store.close()
+
+
 async def test_a_connection_that_is_told_twice_to_end_ends() -> None:
     """As where somebody is cancelled who waits for its end: nobody is left who waits for a thread that is over."""
     connection = OneHopConnection(lambda: sqlite3.connect(":memory:", check_same_thread=False), writes=True)

@@ -110,7 +110,7 @@ async def beside(
         chosen=await polls.choices_of(tx, asked, ids.actor) if is_owner and asked else {},
         quoted=quoted,
         filters=tuple(await filters.standing(tx, rooms.clock())) if is_owner and posts else (),
-        synthetic=(await rooms.profile()).preferences.synthetic,
+        synthetic=(await rooms.profile(tx)).preferences.synthetic,
         address=rooms.remote_media.address,
         files=await _files(tx, rooms, [post.id for post in everything if post.own and post.note.attachments]),
         now=rooms.clock(),
@@ -138,7 +138,7 @@ async def _numbers(tx: Tx, rooms: Rooms, known: dict[Iri, int]) -> dict[Iri, Num
 
 async def _keys(tx: Tx, rooms: Rooms, people: Iterable[Iri]) -> dict[Iri, tuple[ShownKey, ...]]:
     found = await tallies.identities(tx, people)
-    since = (await rooms.profile()).created_at
+    since = (await rooms.profile(tx)).created_at
     return {**found, rooms.ids.actor: (ShownKey(rooms.key.multikey, since),)}
 
 

@@ -33,7 +33,8 @@ class Rooms:
     interactions: Interactions
     moderation: Moderation
     reading: Reading
-    profile: Callable[[], Awaitable[Profile]]
+    profile: Callable[..., Awaitable[Profile]]
+    """The owner's; whoever is in a transaction already gives that one (federation/own.py)."""
     key: PublicIdentity
     """The owner's identity key."""
     polls: Polls
