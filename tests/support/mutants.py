@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
@@ -74,14 +73,19 @@ NAMES = (
 )
 
 
-def places(value: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
+def places(value: Any) -> list[tuple[Any, Any]]:
     """(container, key) of everything inside, itself left out."""
-    if depth > 12:
-        return
-    keys: Any = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in keys:
-        yield value, key
-        yield from places(value[key], depth + 1)
+    found: list[tuple[Any, Any]] = []
+    _find(value, 0, found)
+    return found
+
+
+def _find(value: Any, depth: int, found: list[tuple[Any, Any]]) -> None:
+    inside: Any = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, one in inside:
+        found.append((value, key))
+        if depth < 12 and isinstance(one, dict | list):
+            _find(one, depth + 1, found)
 
 
 Step = tuple[str, int, int]
@@ -104,7 +108,7 @@ def mutant(document: Any, how: list[Step]) -> Any:
     """A copy, changed step by step."""
     changed = copy.deepcopy(document)
     for step, where, what in how:
-        found = list(places(changed))
+        found = places(changed)
         if not found:
             return changed
         _change(changed, found, step, where, what)
