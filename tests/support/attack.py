@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from itertools import count
 
 from tests.support.homes import Home
-from tests.support.stranger import Stranger
+from tests.support.stranger import Reply, Stranger
 
 _words = count(1)
+
+Attack = tuple[str, Callable[[], Awaitable[Reply]], tuple[int, str | None]]
+"""Its name, how it is done, and how it is answered."""
 
 
 async def greet(home: Home, friend: Stranger, **how: str) -> None:
@@ -35,3 +38,27 @@ async def nothing_changes(home: Home, friend: Stranger, *, but: tuple[str, ...] 
         name: rows for name, rows in before.items() if name not in but
     }
     await greet(home, friend)
+
+
+async def each_leaves_nothing(
+    home: Home, friend: Stranger, attacks: Iterable[Attack], *, but: tuple[str, ...] = ()
+) -> None:
+    """Each is answered as it should be, and leaves every table as it was: so one node is enough for all of them.
+
+    What went wrong is told at the end, by name: one failure does not hide the others.
+    """
+    wrong = []
+    async with nothing_changes(home, friend, but=but):
+        before = await home.rows()
+        for name, attack, answer in attacks:
+            found = (await attack()).verdict
+            if found != answer:
+                wrong.append(f"{name}: answered {found}, not {answer}")
+            after = await home.rows()
+            wrong += [
+                f"{name}: {after[table] - before[table]:+} in {table}"
+                for table in before
+                if after[table] != before[table] and table not in but
+            ]
+            before = after
+        assert not wrong, "\n".join(wrong)
