@@ -13,7 +13,7 @@ from sqlalchemy import Join, Select, and_, bindparam, delete, exists, func, sele
 from keys import PublicIdentity, PublicTransport
 from node.model import Actor, ActorKey, Emoji, Iri, KeyKind, KeyState, KnownKey, ProfileField, Resembled, Trust, host_of
 from node.storage.blocks import is_hidden
-from node.storage.dialect import Tx, ms, ms_or_none, rows_among, upsert, when, when_or_none
+from node.storage.dialect import Tx, ms, ms_or_none, rounded, rows_among, upsert, when, when_or_none
 from node.storage.schema import actors, follows, keys, standings
 
 
@@ -271,10 +271,15 @@ async def ids_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, int]:
 
 async def inboxes(tx: Tx, iris: Iterable[Iri], *, shared: bool = False) -> list[Iri]:
     """Where to reach these accounts, each inbox once; those that are gone, or blocked, are left out."""
-    inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox) if shared else actors.c.inbox
-    wanted = (actors.c.iri.in_(set(iris)), actors.c.gone_at.is_(None), ~is_hidden(actors.c.iri))
-    rows = await tx.execute(select(inbox).distinct().where(*wanted))
+    rows = await tx.execute(_inboxes(shared), {"iris": rounded(set(iris))})
     return [Iri(iri) for iri in rows.scalars()]
+
+
+@cache
+def _inboxes(shared: bool) -> Select[Any]:
+    inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox) if shared else actors.c.inbox
+    among = actors.c.iri.in_(bindparam("iris", expanding=True))
+    return select(inbox).distinct().where(among, actors.c.gone_at.is_(None), ~is_hidden(actors.c.iri))
 
 
 async def behind(tx: Tx, inbox: Iri, limit: int = 50) -> list[Iri]:

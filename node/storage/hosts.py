@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from node.storage.dialect import Tx, insert, ms_or_none, rounded, upsert, when_or_none
 from node.storage.schema import hosts
@@ -28,7 +28,7 @@ class Host:
 
 
 async def get_many(tx: Tx, origins: Iterable[str]) -> dict[str, Host]:
-    rows = await tx.execute(select(hosts).where(hosts.c.origin.in_(rounded(set(origins)))))
+    rows = await tx.execute(_AMONG, {"origins": rounded(set(origins))})
     return {
         row.origin: Host(
             row.origin,
@@ -43,6 +43,9 @@ async def get_many(tx: Tx, origins: Iterable[str]) -> dict[str, Host]:
         )
         for row in rows
     }
+
+
+_AMONG = select(hosts).where(hosts.c.origin.in_(bindparam("origins", expanding=True)))
 
 
 async def dormant(tx: Tx) -> list[str]:

@@ -325,8 +325,13 @@ async def get_by_id(tx: Tx, identifier: int) -> Post | None:
 
 async def get_by_url(tx: Tx, url: str) -> Post | None:
     """By its id or by the address of its page."""
-    row = (await tx.execute(posts().where((notes.c.iri == url) | (notes.c.url == url)))).first()
+    row = (await tx.execute(_at(), {"address": url})).first()
     return None if row is None else to_post(row)
+
+
+@cache
+def _at() -> Select[Any]:
+    return posts().where((notes.c.iri == bindparam("address")) | (notes.c.url == bindparam("address")))
 
 
 async def document(tx: Tx, identifier: int) -> bytes | None:

@@ -14,15 +14,16 @@ from sqlalchemy import (
     Insert,
     Integer,
     Select,
+    Text,
     bindparam,
     case,
     delete,
     func,
-    literal,
     or_,
     select,
     update,
 )
+from sqlalchemy.dialects import sqlite
 
 from node.model import Iri, origin_of
 from node.storage.dialect import Tx, insert, is_sqlite, ms, rounded, when
@@ -80,31 +81,33 @@ async def put(
         "leased_until": ms(at + LEASE) if worker else None,
     }
     if is_sqlite(tx):
-        await tx.execute(_put_all(tx, constant, wanted))
+        asked = {f"its_{name}": value for name, value in constant.items()}
+        await tx.execute(_put_all(tuple(constant)), {**asked, "pairs": json.dumps(wanted)})
     else:
         rows = [{**constant, "inbox": inbox, "origin": origin} for inbox, origin in wanted]
         await tx.execute(insert(tx, queue).on_conflict_do_nothing(), rows)
     if worker is None:
         return []
-    owed = await tx.execute(
-        select(queue.c.id, queue.c.inbox, queue.c.origin).where(
-            queue.c.activity == activity, queue.c.worker == worker, queue.c.attempts == 0
-        )
-    )
+    owed = await tx.execute(_PUT, {"its_activity": activity, "its_worker": worker})
     return [Job(row.id, activity, actor, Iri(row.inbox), row.origin, 0, at, body) for row in owed.all()]
 
 
-def _put_all(tx: Tx, constant: dict[str, object], wanted: list[tuple[Iri, str]]) -> Insert:
+_PUT = select(queue.c.id, queue.c.inbox, queue.c.origin).where(
+    queue.c.activity == bindparam("its_activity"), queue.c.worker == bindparam("its_worker"), queue.c.attempts == 0
+)
+
+
+@cache
+def _put_all(constant: tuple[str, ...]) -> Insert:
     """One statement for a thousand rows: handing SQLite as many sets of parameters takes longer than all the rest."""
-    pair = func.json_each(literal(json.dumps(wanted))).table_valued("value").c.value
+    pair = func.json_each(bindparam("pairs", type_=Text)).table_valued("value").c.value
     columns: dict[str, ColumnElement[Any]] = {
-        name: literal(value, queue.c[name].type) for name, value in constant.items()
+        name: bindparam(f"its_{name}", type_=queue.c[name].type) for name in constant
     }
     columns |= {"inbox": func.json_extract(pair, "$[0]"), "origin": func.json_extract(pair, "$[1]")}
     # Without a WHERE, SQLite would take ON CONFLICT for the ON of a join (lang_upsert.html, 2.2).
     chosen = select(*columns.values()).where(pair.is_not(None))
-    found: Insert = insert(tx, queue).from_select(list(columns), chosen).on_conflict_do_nothing()
-    return found
+    return sqlite.insert(queue).from_select(list(columns), chosen).on_conflict_do_nothing()
 
 
 async def claim(tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: int = 100) -> list[Job]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, bindparam, delete, func, select
 
 from node.model import Counts, Iri, ReactionKind, Visibility
 from node.notify import of_reaction
 from node.storage.activities import apart
-from node.storage.dialect import Tx, insert_new, ms, when
+from node.storage.dialect import Tx, insert_new, ms, rounded, when
 from node.storage.schema import actors, home, notes, notifications, reactions
 
 MOST_NAMED = 20
@@ -46,12 +47,15 @@ class Target:
 
 async def targets(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Target]:
     """Which of these notes are here."""
-    rows = await tx.execute(
-        select(notes.c.iri, notes.c.id, notes.c.visibility, notes.c.own, actors.c.iri.label("author"))
-        .join(actors, actors.c.id == notes.c.author_id)
-        .where(notes.c.iri.in_(set(iris)))
-    )
+    rows = await tx.execute(_TARGETS, {"iris": rounded(set(iris))})
     return {Iri(row.iri): Target(row.id, Iri(row.author), Visibility(row.visibility), row.own) for row in rows}
+
+
+_TARGETS = (
+    select(notes.c.iri, notes.c.id, notes.c.visibility, notes.c.own, actors.c.iri.label("author"))
+    .join(actors, actors.c.id == notes.c.author_id)
+    .where(notes.c.iri.in_(bindparam("iris", expanding=True)))
+)
 
 
 async def add_many(tx: Tx, new: Sequence[Reaction]) -> None:
@@ -193,12 +197,8 @@ async def counts(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Counts]:
     wanted = set(iris)
     if not wanted:
         return {}
-    reacted = await tx.execute(
-        select(reactions.c.note, reactions.c.kind, reactions.c.content, func.count().label("times"))
-        .where(reactions.c.note.in_(wanted))
-        .group_by(reactions.c.note, reactions.c.kind, reactions.c.content)
-        .order_by(func.count().desc(), reactions.c.content)
-    )
+    asked = {"iris": rounded(wanted)}
+    reacted = await tx.execute(_reacted(), asked)
     likes: dict[Iri, int] = {}
     boosts: dict[Iri, int] = {}
     emojis: dict[Iri, list[tuple[str, int]]] = {}
@@ -207,16 +207,31 @@ async def counts(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, Counts]:
             emojis.setdefault(row.note, []).append((row.content, row.times))
         else:
             (likes if row.kind == ReactionKind.LIKE else boosts)[row.note] = row.times
-    answered = await tx.execute(
-        select(notes.c.in_reply_to, func.count().label("times"))
-        .where(notes.c.in_reply_to.in_(wanted), notes.c.visibility.in_(("public", "unlisted")))
-        .group_by(notes.c.in_reply_to)
-    )
-    replies = {row.in_reply_to: row.times for row in answered}
+    replies = {row.in_reply_to: row.times for row in await tx.execute(_answered(), asked)}
     return {
         iri: Counts(likes.get(iri, 0), boosts.get(iri, 0), replies.get(iri, 0), tuple(emojis.get(iri, ())[:MOST_NAMED]))
         for iri in wanted
     }
+
+
+@cache
+def _reacted() -> Select[Any]:
+    return (
+        select(reactions.c.note, reactions.c.kind, reactions.c.content, func.count().label("times"))
+        .where(reactions.c.note.in_(bindparam("iris", expanding=True)))
+        .group_by(reactions.c.note, reactions.c.kind, reactions.c.content)
+        .order_by(func.count().desc(), reactions.c.content)
+    )
+
+
+@cache
+def _answered() -> Select[Any]:
+    return (
+        select(notes.c.in_reply_to, func.count().label("times"))
+        .where(notes.c.in_reply_to.in_(bindparam("iris", expanding=True)))
+        .where(notes.c.visibility.in_(("public", "unlisted")))
+        .group_by(notes.c.in_reply_to)
+    )
 
 
 async def forget_actor(tx: Tx, actor: Iri) -> None:

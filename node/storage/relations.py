@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import Select, Table, bindparam, delete, func, select, update
 
 from node.model import Iri, Window, host_of, origin_of
 from node.notify import Kind
@@ -40,8 +42,11 @@ async def start_follow(tx: Tx, actor: Iri, activity: Iri, at: datetime) -> None:
 
 
 async def follow_of(tx: Tx, actor: Iri) -> Relation | None:
-    row = (await tx.execute(select(follows).where(follows.c.actor == actor))).one_or_none()
+    row = (await tx.execute(_FOLLOW_OF, {"wanted": actor})).one_or_none()
     return None if row is None else Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since))
+
+
+_FOLLOW_OF = select(follows).where(follows.c.actor == bindparam("wanted"))
 
 
 async def settle_follow(tx: Tx, actor: Iri, state: State) -> None:
@@ -72,8 +77,11 @@ async def put_follower(tx: Tx, actor: Iri, activity: Iri, state: State, at: date
 
 
 async def follower(tx: Tx, actor: Iri) -> Relation | None:
-    row = (await tx.execute(select(followers).where(followers.c.actor == actor))).one_or_none()
+    row = (await tx.execute(_FOLLOWER, {"wanted": actor})).one_or_none()
     return None if row is None else Relation(Iri(row.actor), Iri(row.activity), State(row.state), when(row.since))
+
+
+_FOLLOWER = select(followers).where(followers.c.actor == bindparam("wanted"))
 
 
 async def drop_follower(tx: Tx, actor: Iri) -> bool:
@@ -166,14 +174,14 @@ async def count(tx: Tx) -> tuple[int, int]:
 
 async def follower_inboxes(tx: Tx, *, shared: bool = True) -> list[Iri]:
     """The inboxes that reach all accepted followers, shared ones folded (federation.md §9)."""
+    return [Iri(iri) for iri in (await tx.execute(_follower_inboxes(shared))).scalars()]
+
+
+@cache
+def _follower_inboxes(shared: bool) -> Select[Any]:
     inbox = func.coalesce(actors.c.shared_inbox, actors.c.inbox) if shared else actors.c.inbox
-    rows = await tx.execute(
-        select(inbox)
-        .distinct()
-        .join(followers, followers.c.actor == actors.c.iri)
-        .where(followers.c.state == State.ACCEPTED, actors.c.gone_at.is_(None))
-    )
-    return [Iri(iri) for iri in rows.scalars()]
+    reached = select(inbox).distinct().join(followers, followers.c.actor == actors.c.iri)
+    return reached.where(followers.c.state == State.ACCEPTED, actors.c.gone_at.is_(None))
 
 
 async def followers_at(tx: Tx, origins: Iterable[str]) -> dict[str, list[Iri]]:
