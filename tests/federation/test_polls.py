@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -81,28 +81,27 @@ async def test_votes_are_counted_and_never_shown(alice: Home, carol: Stranger, d
     assert (await alice.rows())["notes"] == 1
 
 
-@pytest.mark.parametrize(
-    ("poll", "ballots", "expected"),
-    [
-        (TEA, [("Tea",), ("Coffee",)], (1, 0, 0)),
-        (TEA, [("Tea",), ("Tea",)], (1, 0, 0)),
-        (TEA, [("Tea", "Coffee")], (1, 0, 0)),
-        (TEA, [("Milk",)], (0, 0, 0)),
-        (BOTH, [("Tea",), ("Coffee",)], (1, 1)),
-        (BOTH, [("Tea", "Coffee")], (1, 1)),
-        (BOTH, [("Tea",), ("Tea", "Milk")], (1, 0)),
-    ],
-    ids=["once", "twice the same", "two at once", "unknown", "one by one", "both at once", "again and unknown"],
-)
-async def test_a_voter_counts_once(
-    poll: PollDraft, ballots: list[tuple[str, ...]], expected: tuple[int, ...], alice: Home, carol: Stranger
-):
+BALLOTS: dict[str, tuple[PollDraft, list[tuple[str, ...]], tuple[int, ...]]] = {
+    "once": (TEA, [("Tea",), ("Coffee",)], (1, 0, 0)),
+    "twice the same": (TEA, [("Tea",), ("Tea",)], (1, 0, 0)),
+    "two at once": (TEA, [("Tea", "Coffee")], (1, 0, 0)),
+    "unknown": (TEA, [("Milk",)], (0, 0, 0)),
+    "one by one": (BOTH, [("Tea",), ("Coffee",)], (1, 1)),
+    "both at once": (BOTH, [("Tea", "Coffee")], (1, 1)),
+    "again and unknown": (BOTH, [("Tea",), ("Tea", "Milk")], (1, 0)),
+}
+
+
+async def test_a_voter_counts_once(alice: Home, carol: Stranger):
     """One vote per actor where one choice is to be made, several where the poll allows it; unknown choices are none."""
-    post = await asks(alice, poll)
-    for names in ballots:
-        said = await carol.deliver(ballot(carol, post.note.iri, alice.node.ids.actor, *names), alice.base)
-        assert said.status == 202
-    assert await counts(alice, post) == expected
+    found = {}
+    for name, (poll, ballots, _) in BALLOTS.items():
+        post = await asks(alice, poll)
+        for names in ballots:
+            said = await carol.deliver(ballot(carol, post.note.iri, alice.node.ids.actor, *names), alice.base)
+            assert said.status == 202
+        found[name] = await counts(alice, post)
+    assert found == {name: expected for name, (_, _, expected) in BALLOTS.items()}
 
 
 async def test_late_votes_do_not_count(alice: Home, carol: Stranger, clock: FakeClock):
@@ -193,9 +192,9 @@ async def test_a_poll_that_ends_is_told_of(alice: Home, dave: Stranger, place: P
     assert [tell.kind for tell in heard].count("notification") == 1
 
 
-@pytest.mark.parametrize(
-    "poll",
-    [
+async def test_polls_have_limits(alice: Home):
+    """Mastodon's own: four choices of 50 characters, five minutes to 31 days."""
+    beyond = [
         PollDraft(("Tea",)),
         PollDraft(("1", "2", "3", "4", "5")),
         PollDraft(("Tea", "tea")),
@@ -203,13 +202,17 @@ async def test_a_poll_that_ends_is_told_of(alice: Home, dave: Stranger, place: P
         PollDraft(("Tea", "x" * 51)),
         PollDraft(("Tea", "Coffee"), lasts=timedelta(minutes=4)),
         PollDraft(("Tea", "Coffee"), lasts=timedelta(days=32)),
-    ],
-)
-async def test_polls_have_limits(poll: PollDraft, alice: Home):
-    """Mastodon's own: four choices of 50 characters, five minutes to 31 days."""
-    with pytest.raises(NotAllowed):
-        await asks(alice, poll)
+    ]
+    assert [poll for poll in beyond if not await _refused(asks(alice, poll))] == []
     assert (await alice.rows())["notes"] == 0
+
+
+async def _refused(work: Awaitable[object]) -> bool:
+    try:
+        await work
+    except NotAllowed:
+        return True
+    return False
 
 
 # ── others ask ───────────────────────────────────────────────────────────────────────────────
@@ -262,14 +265,13 @@ async def test_the_vote_goes_to_the_author_alone(alice: Home, carol: Stranger, d
     assert PUBLIC not in json.dumps(sent.json)
 
 
-@pytest.mark.parametrize("choices", [[], ["Maybe"], ["Yes", "No"], ["0"], ["3"]])
-async def test_only_what_is_asked_can_be_answered(choices: list[str], alice: Home, carol: Stranger, place: Place):
+async def test_only_what_is_asked_can_be_answered(alice: Home, carol: Stranger, place: Place):
     """A choice that is none, or two where one is to be made, is refused before anything is sent."""
     await follows(alice, carol)
     await carol.deliver(carol.create(question(carol, ["Yes", "No"])), alice.base)
     post = await arrives(alice, "Which?")
-    with pytest.raises(NotAllowed):
-        await alice.node.polls.vote(post.note.iri, choices)
+    wrong: list[list[str]] = [[], ["Maybe"], ["Yes", "No"], ["0"], ["3"]]
+    assert [one for one in wrong if not await _refused(alice.node.polls.vote(post.note.iri, one))] == []
     await alice.quiet()
     assert place.of_type("Create") == []
 

@@ -197,21 +197,25 @@ async def test_the_owner_takes_a_stamp_back(alice: Home, carol: Stranger, place:
         await alice.node.quoting.revoke(str(note["id"]))
 
 
-@pytest.mark.parametrize("whose", ["one's own", "taken back", "another's", "for another post", "of another quote"])
-async def test_only_a_stamp_of_ours_for_these_two_posts_makes_a_quote(
-    whose: str, alice: Home, carol: Stranger, mallory: Stranger, place: Place, elsewhere: Place
-):
+async def test_only_a_stamp_of_ours_for_these_two_posts_makes_a_quote(alice: Home, carol: Stranger, mallory: Stranger):
     """FEP-044f: `interactingObject` and `interactionTarget` are these two; a stamp is not to be handed on."""
     await follows(alice, carol)
     await follows(alice, mallory)
-    post, other = await said(alice, "Quotable"), await said(alice, "Quotable as well")
+    whose = ("one's own", "taken back", "another's", "for another post", "of another quote")
+    found = {one: await _handed_on(one, alice, carol, mallory) for one in whose}
+    assert found == dict.fromkeys(whose, (QuoteState.REJECTED, False)) | {"one's own": (QuoteState.ACCEPTED, True)}
+
+
+async def _handed_on(whose: str, alice: Home, carol: Stranger, mallory: Stranger) -> tuple[QuoteState | None, bool]:
+    """What came of a quote with such a stamp, and whether it is shown."""
+    post, other = await said(alice, f"Quotable, {whose}"), await said(alice, f"As well, {whose}")
 
     async def granted(who: Stranger, note: Json, about: Post) -> str:
         who.place.received.clear()
         assert (await who.deliver(asks(who, note, about.note.iri), alice.base)).status == 202
         return str((await answer(who.place, "Accept"))["result"])
 
-    note = carol.note("Look", quote=post.note.iri)
+    note = carol.note(f"Look, {whose}", quote=post.note.iri)
     match whose:
         case "another's":
             given = await granted(mallory, mallory.note("x"), post)
@@ -225,10 +229,8 @@ async def test_only_a_stamp_of_ours_for_these_two_posts_makes_a_quote(
         await alice.node.quoting.revoke(given)
     create = carol.create({**note, "quoteAuthorization": given})
     assert (await carol.deliver(create, alice.base)).status == 202
-    await arrives(alice, "Look")
-    good = whose == "one's own"
-    assert await settled(alice, note["id"]) is (QuoteState.ACCEPTED if good else QuoteState.REJECTED)
-    assert (await embedded(alice, note["id"]) is not None) is good
+    await arrives(alice, f"Look, {whose}")
+    return await settled(alice, note["id"]), await embedded(alice, note["id"]) is not None
 
 
 # ── the owner quotes others ──────────────────────────────────────────────────────────────────
@@ -361,44 +363,39 @@ async def test_quoting_oneself_needs_no_leave(alice: Home, place: Place):
 Break = Callable[[Stranger, Stranger, Json, Json], Json | None]
 
 
-@pytest.mark.parametrize(
-    ("made", "expected"),
-    [
-        (lambda _mallory, author, note, quoted: stamp(author, note["id"], quoted["id"]), QuoteState.ACCEPTED),
-        (lambda _mallory, _author, _note, _quoted: None, QuoteState.REJECTED),
-        (lambda mallory, _author, note, quoted: stamp(mallory, note["id"], quoted["id"]), QuoteState.REJECTED),
-        (
-            lambda mallory, author, note, quoted: stamp(mallory, note["id"], quoted["id"], attributedTo=author.iri),
-            QuoteState.REJECTED,
-        ),
-        (
-            lambda mallory, author, note, quoted: stamp(author, note["id"], quoted["id"], attributedTo=mallory.iri),
-            QuoteState.REJECTED,
-        ),
-        (lambda _mallory, author, note, _quoted: stamp(author, note["id"], note["id"]), QuoteState.REJECTED),
-        (lambda _mallory, author, _note, quoted: stamp(author, quoted["id"], quoted["id"]), QuoteState.REJECTED),
-        (
-            lambda _mallory, author, note, quoted: stamp(author, note["id"], quoted["id"], type="Note"),
-            QuoteState.REJECTED,
-        ),
-    ],
-    ids=["good", "none", "own stamp", "other origin", "other author", "other target", "other post", "no stamp at all"],
-)
+STAMPS: dict[str, Break] = {
+    "good": lambda _mallory, author, note, quoted: stamp(author, note["id"], quoted["id"]),
+    "none": lambda _mallory, _author, _note, _quoted: None,
+    "own stamp": lambda mallory, _author, note, quoted: stamp(mallory, note["id"], quoted["id"]),
+    "other origin": lambda mallory, author, note, quoted: stamp(
+        mallory, note["id"], quoted["id"], attributedTo=author.iri
+    ),
+    "other author": lambda mallory, author, note, quoted: stamp(
+        author, note["id"], quoted["id"], attributedTo=mallory.iri
+    ),
+    "other target": lambda _mallory, author, note, _quoted: stamp(author, note["id"], note["id"]),
+    "other post": lambda _mallory, author, _note, quoted: stamp(author, quoted["id"], quoted["id"]),
+    "no stamp at all": lambda _mallory, author, note, quoted: stamp(author, note["id"], quoted["id"], type="Note"),
+}
+
+
 async def test_only_a_stamp_that_holds_makes_a_quote(
-    made: Break, expected: QuoteState, alice: Home, mallory: Stranger, carol: Stranger, place: Place, elsewhere: Place
+    alice: Home, mallory: Stranger, carol: Stranger, place: Place, elsewhere: Place
 ):
     """Fetched from its origin, by the quoted author, for these two posts; anything else is a plain link."""
     await follows(alice, mallory)
-    quoted = served(place, carol.note("Original"))
-    note = mallory.note("Look", quote=quoted["id"])
-    given = made(mallory, carol, note, quoted)
-    if given is not None:
-        served(place if str(given["id"]).startswith(place.base) else elsewhere, given)
-        note["quoteAuthorization"] = given["id"]
-    assert (await mallory.deliver(mallory.create(note), alice.base)).status == 202
-    await arrives(alice, "Look")
-    assert await settled(alice, note["id"]) is expected
-    assert (await embedded(alice, note["id"]) is not None) is (expected is QuoteState.ACCEPTED)
+    found = {}
+    for name, made in STAMPS.items():
+        quoted = served(place, carol.note("Original"))
+        note = mallory.note(f"Look, {name}", quote=quoted["id"])
+        given = made(mallory, carol, note, quoted)
+        if given is not None:
+            served(place if str(given["id"]).startswith(place.base) else elsewhere, given)
+            note["quoteAuthorization"] = given["id"]
+        assert (await mallory.deliver(mallory.create(note), alice.base)).status == 202
+        await arrives(alice, f"Look, {name}")
+        found[name] = await settled(alice, note["id"]), await embedded(alice, note["id"]) is not None
+    assert found == dict.fromkeys(STAMPS, (QuoteState.REJECTED, False)) | {"good": (QuoteState.ACCEPTED, True)}
 
 
 async def test_what_few_may_read_is_shown_in_no_quote(alice: Home, carol: Stranger):
@@ -414,15 +411,17 @@ async def test_what_few_may_read_is_shown_in_no_quote(alice: Home, carol: Strang
     assert await embedded(alice, note["id"]) is None
 
 
-@pytest.mark.parametrize("name", ["quote", "_misskey_quote", "quoteUrl", "quoteUri", "tag"])
-async def test_every_spelling_of_a_quote_is_read(name: str, alice: Home, carol: Stranger, place: Place):
+async def test_every_spelling_of_a_quote_is_read(alice: Home, carol: Stranger, place: Place):
     """FEP-044f, Misskey, Pleroma, Fedibird, and the links of FEP-e232; quoting oneself holds without a stamp."""
     await follows(alice, carol)
-    quoted = served(place, carol.note("Original"))
-    link = {"type": "Link", "href": quoted["id"], "rel": "https://misskey-hub.net/ns#_misskey_quote"}
-    note = carol.note("Look", **({"tag": [link]} if name == "tag" else {name: quoted["id"]}))
-    await carol.deliver(carol.create(note), alice.base)
-    assert await settled(alice, note["id"]) is QuoteState.ACCEPTED
+    names, found = ("quote", "_misskey_quote", "quoteUrl", "quoteUri", "tag"), {}
+    for name in names:
+        quoted = served(place, carol.note("Original"))
+        link = {"type": "Link", "href": quoted["id"], "rel": "https://misskey-hub.net/ns#_misskey_quote"}
+        note = carol.note("Look", **({"tag": [link]} if name == "tag" else {name: quoted["id"]}))
+        await carol.deliver(carol.create(note), alice.base)
+        found[name] = await settled(alice, note["id"])
+    assert found == dict.fromkeys(names, QuoteState.ACCEPTED)
 
 
 async def test_a_stamp_that_comes_later_counts(alice: Home, mallory: Stranger, carol: Stranger, place: Place):
