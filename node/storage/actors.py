@@ -106,8 +106,13 @@ def _with_iri() -> Select[Any]:
 
 
 async def get_by_id(tx: Tx, identifier: int) -> KnownActor | None:
-    row = (await tx.execute(_met().where(actors.c.id == identifier))).one_or_none()
+    row = (await tx.execute(_numbered(), {"number": identifier})).one_or_none()
     return None if row is None else _known(row)
+
+
+@cache
+def _numbered() -> Select[Any]:
+    return _met().where(actors.c.id == bindparam("number"))
 
 
 async def by_ids(tx: Tx, identifiers: Iterable[int]) -> dict[int, Actor]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from node.model import Iri
-from node.storage.dialect import Tx, insert_new, ms
+from node.storage.dialect import Tx, insert_new, ms, rounded
 from node.storage.schema import bookmarks, muted_threads
 
 
@@ -23,8 +23,10 @@ async def remove(tx: Tx, note_id: int) -> None:
 
 async def among(tx: Tx, note_ids: Iterable[int]) -> frozenset[int]:
     """Which of these posts are bookmarked."""
-    rows = await tx.execute(select(bookmarks.c.note_id).where(bookmarks.c.note_id.in_(set(note_ids))))
-    return frozenset(rows.scalars())
+    return frozenset((await tx.execute(_AMONG, {"ids": rounded(set(note_ids))})).scalars())
+
+
+_AMONG = select(bookmarks.c.note_id).where(bookmarks.c.note_id.in_(bindparam("ids", expanding=True)))
 
 
 async def mute_thread(tx: Tx, root: str, at: datetime) -> None:
@@ -38,5 +40,7 @@ async def unmute_thread(tx: Tx, roots: Iterable[str]) -> None:
 
 async def muted_among(tx: Tx, roots: Iterable[str | Iri]) -> frozenset[str]:
     """Which of these conversations are muted."""
-    rows = await tx.execute(select(muted_threads.c.root).where(muted_threads.c.root.in_(set(roots))))
-    return frozenset(rows.scalars())
+    return frozenset((await tx.execute(_MUTED, {"roots": rounded(set(roots))})).scalars())
+
+
+_MUTED = select(muted_threads.c.root).where(muted_threads.c.root.in_(bindparam("roots", expanding=True)))

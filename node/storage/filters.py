@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from node.storage.dialect import Tx, insert_new, ms, ms_or_none, when_or_none
 from node.storage.schema import filter_keywords, filter_statuses, filters
@@ -50,9 +50,15 @@ async def everything(tx: Tx) -> list[Filter]:
 
 async def standing(tx: Tx, now: datetime) -> list[Filter]:
     """Those that did not expire."""
-    lasting = or_(filters.c.expires_at.is_(None), filters.c.expires_at > ms(now))
-    rows = list(await tx.execute(select(filters).where(lasting).order_by(filters.c.id)))
+    rows = list(await tx.execute(_STANDING, {"now": ms(now)}))
     return await _whole(tx, rows) if rows else []
+
+
+_STANDING = (
+    select(filters)
+    .where(or_(filters.c.expires_at.is_(None), filters.c.expires_at > bindparam("now")))
+    .order_by(filters.c.id)
+)
 
 
 async def get(tx: Tx, identifier: int) -> Filter | None:

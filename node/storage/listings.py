@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Text, cast, func, or_, select
+from sqlalchemy import Column, ColumnElement, Select, Text, bindparam, cast, func, or_, select
 
 from node.model import Actor, Iri, Post, QuoteState, ReactionKind, Visibility, Window
 from node.storage import blocks
@@ -169,15 +170,7 @@ async def reacted(tx: Tx, note: Iri, kind: ReactionKind, window: Window) -> list
 
 async def boost_by_id(tx: Tx, identifier: int) -> Post | None:
     """The post that a boost with this number is about, with who boosted it."""
-    query = posts(reactions.c.id.label("entry"), reactions.c.actor.label("booster")).join(
-        reactions, reactions.c.note == notes.c.iri
-    )
-    query = query.where(
-        reactions.c.id == identifier,
-        reactions.c.kind == ReactionKind.BOOST.value,
-        ~blocks.is_hidden(reactions.c.actor),
-    )
-    row = (await tx.execute(query)).one_or_none()
+    row = (await tx.execute(_boost(), {"number": identifier})).one_or_none()
     if row is None:
         return None
     number = (await tx.execute(select(actors.c.id).where(actors.c.iri == row.booster))).scalar_one_or_none()
@@ -185,6 +178,16 @@ async def boost_by_id(tx: Tx, identifier: int) -> Post | None:
     if number is None or number not in people:
         return None
     return replace(to_post(row), entry=row.entry, boosted_by=people[number])
+
+
+@cache
+def _boost() -> Select[Any]:
+    boosted = posts(reactions.c.id.label("entry"), reactions.c.actor.label("booster"))
+    return boosted.join(reactions, reactions.c.note == notes.c.iri).where(
+        reactions.c.id == bindparam("number"),
+        reactions.c.kind == ReactionKind.BOOST.value,
+        ~blocks.is_hidden(reactions.c.actor),
+    )
 
 
 async def many(tx: Tx, identifiers: Iterable[int]) -> dict[int, Post]:

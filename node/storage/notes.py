@@ -319,8 +319,13 @@ async def get(tx: Tx, iri: Iri) -> Post | None:
 
 
 async def get_by_id(tx: Tx, identifier: int) -> Post | None:
-    row = (await tx.execute(posts().where(notes.c.id == identifier))).one_or_none()
+    row = (await tx.execute(_numbered(), {"number": identifier})).one_or_none()
     return None if row is None else to_post(row)
+
+
+@cache
+def _numbered() -> Select[Any]:
+    return posts().where(notes.c.id == bindparam("number"))
 
 
 async def get_by_url(tx: Tx, url: str) -> Post | None:

@@ -85,12 +85,13 @@ Standing = tuple[Iri, Iri, ReactionKind, str]
 
 async def standing(tx: Tx, iris: Iterable[Iri], by: Iterable[Iri]) -> set[Standing]:
     """What these actors did with these notes already."""
-    rows = await tx.execute(
-        select(reactions.c.note, reactions.c.actor, reactions.c.kind, reactions.c.content).where(
-            reactions.c.note.in_(set(iris)), reactions.c.actor.in_(set(by))
-        )
-    )
+    rows = await tx.execute(_STANDING, {"iris": rounded(set(iris)), "by": rounded(set(by))})
     return {(Iri(row.note), Iri(row.actor), ReactionKind(row.kind), row.content) for row in rows}
+
+
+_STANDING = select(reactions.c.note, reactions.c.actor, reactions.c.kind, reactions.c.content).where(
+    reactions.c.note.in_(bindparam("iris", expanding=True)), reactions.c.actor.in_(bindparam("by", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)

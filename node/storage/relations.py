@@ -164,9 +164,13 @@ async def page(tx: Tx, window: Window, *, of_followers: bool) -> list[tuple[int,
 
 async def count(tx: Tx) -> tuple[int, int]:
     """(accepted followers, accepted follows)."""
-    theirs = select(func.count()).select_from(followers).where(followers.c.state == State.ACCEPTED)
-    ours = select(func.count()).select_from(follows).where(follows.c.state == State.ACCEPTED)
-    return int((await tx.execute(theirs)).scalar_one()), int((await tx.execute(ours)).scalar_one())
+    theirs, ours = [int((await tx.execute(_accepted(table))).scalar_one()) for table in (followers, follows)]
+    return theirs, ours
+
+
+@cache
+def _accepted(table: Table) -> Select[Any]:
+    return select(func.count()).select_from(table).where(table.c.state == State.ACCEPTED)
 
 
 # ── where to deliver ─────────────────────────────────────────────────────────────────────────

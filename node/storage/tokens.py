@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from node.storage.dialect import Tx, ms, ms_or_none, when, when_or_none
 from node.storage.schema import apps, push_subscriptions, tokens
@@ -63,8 +63,11 @@ _WITH_APP = tokens.outerjoin(apps, apps.c.id == tokens.c.app_id)
 
 async def find(tx: Tx, token: str) -> Token | None:
     """None for one that we did not give, or took back."""
-    row = (await tx.execute(select(*_SHOWN).select_from(_WITH_APP).where(tokens.c.hash == hashed(token)))).one_or_none()
+    row = (await tx.execute(_GIVEN, {"wanted": hashed(token)})).one_or_none()
     return None if row is None else _token(row)
+
+
+_GIVEN = select(*_SHOWN).select_from(_WITH_APP).where(tokens.c.hash == bindparam("wanted"))
 
 
 async def held(tx: Tx) -> Sequence[Token]:
