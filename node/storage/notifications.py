@@ -76,13 +76,15 @@ async def add_many(tx: Tx, new: Sequence[Notify], snowflake: Snowflake, now: dat
     ]
     if not rows:
         return []
-    await tx.execute(notifications.insert(), rows)
+    await tx.execute(_NEW, rows)
     ids = [row["id"] for row in rows]
     found = await tx.execute(_shown_among(), {"now": ms(now), "ids": rounded(ids)})
     shown = [_notification(row) for row in found]
     await push.owe(tx, [push.Due(item.id, item.kind, item.actor) for item in shown], now)
     return [Tell("notification", str(item.id)) for item in shown]
 
+
+_NEW = notifications.insert()
 
 _TOLD = select(notifications.c.kind, notifications.c.actor, notifications.c.note_id).where(
     notifications.c.actor.in_(bindparam("actors", expanding=True)),

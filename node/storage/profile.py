@@ -14,7 +14,7 @@ from node.storage.schema import followed_tags, profile
 
 async def get(tx: Tx) -> tuple[Profile, str] | None:
     """The owner and the base URL the node was made for; None before `init`."""
-    row = (await tx.execute(select(profile))).one_or_none()
+    row = (await tx.execute(_OWNER)).one_or_none()
     if row is None:
         return None
     owner = Profile(
@@ -33,9 +33,13 @@ async def get(tx: Tx) -> tuple[Profile, str] | None:
         avatar=row.avatar,
         header=row.header,
         preferences=_preferences(row.preferences or {}),
-        followed_tags=frozenset((await tx.execute(select(followed_tags.c.name))).scalars()),
+        followed_tags=frozenset((await tx.execute(_FOLLOWED_TAGS)).scalars()),
     )
     return owner, row.base_url
+
+
+_OWNER = select(profile)
+_FOLLOWED_TAGS = select(followed_tags.c.name)
 
 
 async def whose(tx: Tx) -> tuple[str, str] | None:

@@ -118,7 +118,7 @@ async def owe(tx: Tx, new: Sequence[Due], now: datetime) -> int:
     """Owe these to everyone who asked for them. How many rows were written."""
     if not new:
         return 0
-    subscribed = [_subscription(row) for row in await tx.execute(select(push_subscriptions))]
+    subscribed = [_subscription(row) for row in await tx.execute(_SUBSCRIBED)]
     if not subscribed:
         return 0
     people = {item.actor for item in new}
@@ -152,6 +152,9 @@ async def owe(tx: Tx, new: Sequence[Due], now: datetime) -> int:
     ]
     await insert_new(tx, pushes, rows)
     return len(rows)
+
+
+_SUBSCRIBED = select(push_subscriptions)
 
 
 async def claim(tx: Tx, now: datetime, limit: int) -> list[Job]:

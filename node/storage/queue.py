@@ -161,7 +161,7 @@ async def renew(tx: Tx, ids: Sequence[int], now: datetime) -> None:
 async def settle(tx: Tx, done: Sequence[int], retry: Sequence[Retry]) -> None:
     """Delivered (or given up): the row goes. To be tried again: it waits, free for any worker."""
     if done:
-        await tx.execute(delete(queue).where(queue.c.id.in_(rounded(done))))
+        await tx.execute(_DONE, {"ids": rounded(done)})
     if retry:
         await tx.execute(
             _RETRY,
@@ -177,6 +177,7 @@ async def settle(tx: Tx, done: Sequence[int], retry: Sequence[Retry]) -> None:
         )
 
 
+_DONE = delete(queue).where(queue.c.id.in_(bindparam("ids", expanding=True)))
 _RETRY = (
     update(queue)
     .where(queue.c.id == bindparam("its_id"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Select, delete, exists, func, literal, select
+from sqlalchemy import Column, Select, bindparam, delete, exists, func, literal, select
 
 from node import text
 from node.model import Iri, Post, ReactionKind, Visibility, utcnow
@@ -70,15 +70,18 @@ async def own_posts(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, only_open: bool = True
 ) -> list[Post]:
     """The owner's posts; those that anybody may read, unless asked otherwise."""
-    query = posts().where(notes.c.own)
-    if only_open:
-        query = query.where(notes.c.visibility.in_(OPEN))
-    return await _page(tx, query, notes.c.id, before, after, limit)
+    return await _page(tx, _own(only_open), notes.c.id, before, after, limit)
+
+
+@cache
+def _own(only_open: bool) -> Select[Any]:
+    own = posts().where(notes.c.own)
+    return own.where(notes.c.visibility.in_(OPEN)) if only_open else own
 
 
 async def profile_posts(tx: Tx, *, before: int | None = None, limit: int = PAGE, tag: str | None = None) -> list[Post]:
     """The owner's public posts, as the profile page lists them; only those with a hashtag, if one is given."""
-    query = posts().where(notes.c.own, notes.c.visibility == Visibility.PUBLIC.value)
+    query = _on_profile()
     if tag is None:
         return await _page(tx, query, notes.c.id, before, None, limit)
     wanted, found = tag.casefold(), list[Post]()
@@ -89,6 +92,11 @@ async def profile_posts(tx: Tx, *, before: int | None = None, limit: int = PAGE,
             break
         before = page[-1].id
     return found[:limit]
+
+
+@cache
+def _on_profile() -> Select[Any]:
+    return posts().where(notes.c.own, notes.c.visibility == Visibility.PUBLIC.value)
 
 
 async def tagged(
@@ -216,12 +224,18 @@ async def _rows(
     now: datetime | None = None,
 ) -> list[Any]:
     """`now` is what a query compares with that was made once."""
-    if before is not None:
-        query = query.where(key < before)
-    if after is not None:
-        query = query.where(key > after)
-    query = query.order_by(key.desc()).limit(max(1, min(limit, MOST)))
-    return list(await tx.execute(query, {"now": ms(now or utcnow())}))
+    asked = {"now": ms(now or utcnow()), "before": before, "after": after, "most": max(1, min(limit, MOST))}
+    return list(await tx.execute(_paged(query, key, before is not None, after is not None), asked))
+
+
+@lru_cache(maxsize=32)
+def _paged(query: Select[Any], key: Column[Any], before: bool, after: bool) -> Select[Any]:
+    """Of a query that was made once, once too."""
+    if before:
+        query = query.where(key < bindparam("before"))
+    if after:
+        query = query.where(key > bindparam("after"))
+    return query.order_by(key.desc()).limit(bindparam("most"))
 
 
 async def parents_of(tx: Tx, iris: Iterable[Iri]) -> dict[Iri, tuple[int, int]]:
