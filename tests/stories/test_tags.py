@@ -168,14 +168,12 @@ async def test_a_timeline_of_a_hashtag(alice: Home, carol: Stranger) -> None:
     assert len(await words("birding")) == 2
 
 
-@pytest.mark.parametrize("name", ["", "#", "two words", "123", "a#b", "x" * 101 + " y", "a\n"])
-async def test_what_is_no_hashtag_cannot_be_followed(alice: Home, name: str) -> None:
+async def test_what_is_no_hashtag_cannot_be_followed(alice: Home) -> None:
     """Refused, and nothing is stored."""
-    if name == "a\n":
-        name = "a\nb"
-    with pytest.raises(NotAllowed):
-        await alice.node.owner.follow_tag(name)
-    assert await alice.node.owner.followed_tags() == []
+    for name in ("", "#", "two words", "123", "a#b", "x" * 101 + " y", "a\nb"):
+        with pytest.raises(NotAllowed):
+            await alice.node.owner.follow_tag(name)
+        assert await alice.node.owner.followed_tags() == [], name
 
 
 async def test_a_post_found_in_a_thread_comes_home_by_its_hashtag(alice: Home, carol: Stranger, place: Place) -> None:
