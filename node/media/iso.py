@@ -8,6 +8,7 @@ that are neither picture nor sound (telemetry, where GPS hides) with their sampl
 from __future__ import annotations
 
 import mmap
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -39,10 +40,33 @@ class _Track:
     size: tuple[int, int] = (0, 0)
     tables: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
+    @property
+    def is_played(self) -> bool:
+        return self.handler in (b"vide", b"soun")
+
+
+class _Stretches:
+    """Parts of a file that lie apart, found by what lies in them: a file may hold thousands."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def add(self, start: int, end: int) -> None:
+        place = bisect_right(self._starts, start)
+        self._starts.insert(place, start)
+        self._ends.insert(place, end)
+
+    def around(self, at: int) -> int | None:
+        """Where the one starts that this place lies in."""
+        place = bisect_right(self._starts, at) - 1
+        return self._starts[place] if place >= 0 and at < self._ends[place] else None
+
 
 def clean(data: mmap.mmap) -> tuple[int | None, int | None, float | None]:
     """Width, height and seconds, as far as the headers tell. Raises ValueError for a damaged file."""
-    tracks: list[_Track] = []
+    tracks: dict[int, _Track] = {}
+    inside, left_out = _Stretches(), _Stretches()
     unneeded: list[tuple[int, int, int]] = []
     dated: list[int] = []
     named: list[tuple[int, int]] = []
@@ -50,13 +74,17 @@ def clean(data: mmap.mmap) -> tuple[int | None, int | None, float | None]:
     fragments = False
     for path, at, start, end in boxes(data, 0, len(data)):
         kind = path[-1]
-        if any(at >= first and end <= last for first, _, last in unneeded):
+        if left_out.around(at) is not None:
             continue
+        track = None if (around := inside.around(at)) is None else tracks[around]
         kept = _KEPT.get(path[:-1])
         if kept is not None and kind not in kept:
             unneeded.append((at, start, end))
+            left_out.add(at, end)
         elif kind == b"trak":
-            tracks.append(_Track(at, end))
+            tracks[at] = _Track(at, end)
+            if track is None:
+                inside.add(at, end)
         elif kind == b"moof":
             fragments = True
         elif kind == b"mvhd":
@@ -65,14 +93,13 @@ def clean(data: mmap.mmap) -> tuple[int | None, int | None, float | None]:
             named.append((start, end))
         if kind in _DATED:
             dated.append(start)
-        track = next((one for one in tracks if one.start < at and end <= one.end), None)
         if track is not None:
             _note(data, track, path, start, end)
-    played = [one for one in tracks if one.handler in (b"vide", b"soun")]
+    played = [one for one in tracks.values() if one.is_played]
     if not played:
         raise ValueError("nothing to play")
-    for track in tracks:
-        if track not in played:
+    for track in tracks.values():
+        if not track.is_played:
             if fragments:
                 raise ValueError("a track of other things, in fragments")
             for start, end in _samples(data, track):

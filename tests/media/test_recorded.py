@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,15 @@ async def test_a_damaged_recording_is_not_taken(alice: Home, name: str, data: by
     with pytest.raises(NotAllowed):
         await alice.node.media.upload(pieces(data))
     assert [path for path in alice.settings.media.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", [b"trak", b"udta"])
+def test_thousands_of_boxes_take_bounded_time(tmp_path: Path, kind: bytes) -> None:
+    """security.md §10: a file of a few hundred kilobytes is not worth seconds of work."""
+    start = time.thread_time()
+    with pytest.raises(NotAllowed):
+        _cleaned(tmp_path, _VIDEO[:32] + _box(b"moov", _box(kind, _box(b"free")) * 9_000))
+    assert time.thread_time() - start < 1
 
 
 async def test_recordings_have_a_limit_of_their_own(alice: Home) -> None:
