@@ -120,7 +120,7 @@ def test_the_readme_has_the_two_lines() -> None:
     lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv && ")]
     assert [line.rpartition(" && ")[2] for line in lines] == [
         ".venv/bin/cuicui run",
-        ".venv/bin/python -m pytest -n 3",
+        ".venv/bin/python -m pytest -n 4",
     ]
 
 
