@@ -171,9 +171,10 @@ class Moderation:
     async def _apply(self, new: Sequence[Block], *, tell: bool = False) -> None:
         now = self._clock()
         async with self._store.write() as tx:
+            before, hidden = await blocks.load(tx), await blocks.hidden(tx)
             await blocks.add(tx, new)
             covered = await blocks.hide(tx, now)
-            await self._owe_nothing(tx, covered)
+            await self._owe_nothing(tx, before, [iri for iri in covered if iri not in hidden])
             jobs = await self._part(tx, covered)
             told = [iri for iri in covered if tell and any(item.value == iri for item in new)]
             for iri in told:
@@ -183,13 +184,17 @@ class Moderation:
         self._outbox.offer(jobs)
         self._changed("block", new[0].value if len(new) == 1 else "")
 
-    async def _owe_nothing(self, tx: Tx, covered: Sequence[Iri]) -> None:
-        """Drop what is still on its way to them: to every host that is shut out, and to the accounts' own inboxes."""
-        blocked = await blocks.load(tx)
+    async def _owe_nothing(self, tx: Tx, before: BlockList, newly: Sequence[Iri]) -> None:
+        """Drop what is still on its way to them: to every host that is shut out, and to the accounts' own inboxes.
+
+        To those that were blocked `before` only what parts us is owed, and a server that is down is told of it yet.
+        """
+        now = await blocks.load(tx)
         for origin in await queue.origins(tx):
-            if blocked.covers_host(host_of(origin)):
+            host = host_of(origin)
+            if now.covers_host(host) and not before.covers_host(host):
                 await queue.drop_origin(tx, origin)
-        for known in (await stored.many(tx, covered)).values():
+        for known in (await stored.many(tx, newly)).values():
             if known.actor.inbox != known.actor.shared_inbox:
                 await queue.drop_inbox(tx, known.actor.inbox)
 

@@ -84,6 +84,11 @@ async def remove(tx: Tx, kind: str, values: Iterable[str]) -> bool:
     return bool(gone.rowcount)
 
 
+async def hidden(tx: Tx) -> set[Iri]:
+    """Of all we have met, whom the list covers, as `hide` worked it out last."""
+    return {Iri(iri) for iri in (await tx.execute(select(blocks.c.value).where(blocks.c.kind == _HIDDEN))).scalars()}
+
+
 async def hide(tx: Tx, at: datetime) -> list[Iri]:
     """Work out anew whom, of all we have met, the list covers; those it covers now."""
     blocked = await load(tx)

@@ -125,6 +125,26 @@ async def test_the_server_of_a_blocked_account_is_told_once_and_told_again_when_
     assert (await carol.get(str(block[0].json["id"]))).status == 404
 
 
+async def test_whom_one_blocks_next_is_no_reason_to_forget_who_was_told_nothing_yet(
+    alice: Home, carol: Stranger, place: Place
+) -> None:
+    """federation.md §7, §9: their server is down; what parts us is owed to it whatever is blocked meanwhile."""
+    dave = place.stranger("dave")
+    for one in (carol, dave):
+        await followed_by(alice, one)
+    place.answer = 503
+    await alice.node.moderation.block(carol.handle)
+    for whom in (dave.handle, carol.handle, "unheard.of.example"):
+        await alice.node.moderation.block(whom)
+    place.answer = 202
+    place.received.clear()
+    alice.clock.forward(timedelta(hours=2))
+    alice.node.delivery.wake()
+    await alice.quiet()
+    told = [(item.path, str(item.json["type"])) for item in place.received]
+    assert sorted(told) == [(f"/users/{one.name}/inbox", type_) for one in (carol, dave) for type_ in ("Block", "Reject")]
+
+
 @pytest.mark.parametrize("how", ["the setting is off", "a domain", "an imported list"])
 async def test_nobody_is_told_otherwise(
     tmp_path: Path, clock: FakeClock, carol: Stranger, place: Place, how: str
