@@ -116,12 +116,20 @@ class Actors:
         self._untried: Recent[Iri, datetime] = Recent(1_000)
         self._refetched: Recent[Iri, datetime] = Recent(5_000)
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
+        self._changes = 0
+        """Counts what was dropped from memory: what was read before is not put there afterwards."""
 
     def forget_cached(self) -> None:
         """Another process wrote: what is in memory may be old."""
         self._keys.clear()
         self._known.clear()
+        self._changes += 1
         self.circle.forget_cached()
+
+    def changed(self, iri: Iri) -> None:
+        """What is stored of somebody was changed by what they sent: they moved, or deleted their account."""
+        self._known.drop(iri)
+        self._changes += 1
 
     # ── actors ───────────────────────────────────────────────────────────────────────────────
 
@@ -129,9 +137,10 @@ class Actors:
         """Somebody we have met, without asking anybody."""
         found = self._known.get(iri)
         if found is None:
+            before = self._changes
             async with self._store.read() as tx:
                 found = await stored.get(tx, iri)
-            if found is not None:
+            if found is not None and before == self._changes:  # else it may be old by now
                 self._known.put(iri, found)
         return found
 
@@ -165,7 +174,7 @@ class Actors:
                 f"{text!r} is neither a handle nor an address", hint="a handle looks like @ada@example.org"
             )
         known = await self.known(Iri(text))
-        if known is not None and self._clock() - known.fetched_at < FRESH:
+        if known is not None and known.gone_at is None and self._clock() - known.fetched_at < FRESH:
             return known
         return await self._remember(await self._fetcher.document(text), confirmed=None)
 
@@ -238,6 +247,7 @@ class Actors:
         for key_id in {key.id for key in known} | {key.id for key in loadable}:
             self._keys.drop(key_id)
             self._absent.drop(key_id)
+        self._changes += 1
         self._known.put(actor.iri, stored_now)
         return stored_now
 
@@ -263,7 +273,7 @@ class Actors:
                     async with self._store.write() as tx:
                         await relations.forget(tx, iri)
                         await stored.mark_gone(tx, iri, self._clock())
-                    self._known.drop(iri)
+                    self.changed(iri)
                     log.info("gone", extra={"actor": iri})
             except Refused as refused:
                 log.info("actor not readable", extra={"actor": iri, "why": refused.message})
@@ -368,9 +378,10 @@ class Actors:
         """The keys of that id that we know already; empty when there is none."""
         keys = self._keys.get(key_id)
         if keys is None:
+            before = self._changes
             async with self._store.read() as tx:
                 keys = await stored.keys_by_id(tx, key_id)
-            if keys:
+            if keys and before == self._changes:  # else a key may have been retired since
                 self._keys.put(key_id, keys)
         return keys
 

@@ -188,7 +188,7 @@ class Inbox:
                 tells += await self._told(tx, effects, here)
         count("applied", len(fresh))
         self._outbox.offer(jobs)
-        self._events.publish(tells)
+        self._tell(tells)
 
     async def _new_ones(self, tx: Tx, batch: Sequence[Arrived[Activity]]) -> list[Arrived[Activity]]:
         """Drop what this actor sent before, as the log or this batch has it. A Follow decides for itself."""
@@ -249,6 +249,12 @@ class Inbox:
         tells = [effect for effect in effects if isinstance(effect, Tell)]
         return tells + await notifications.add_many(tx, new, self._snowflake, here.now)
 
+    def _tell(self, tells: Sequence[Tell]) -> None:
+        for tell in tells:
+            if tell.kind in ("gone", "moved"):
+                self._actors.changed(Iri(tell.subject))
+        self._events.publish(tells)
+
     # ── later ────────────────────────────────────────────────────────────────────────────────
 
     async def retry(self) -> int:
@@ -307,7 +313,7 @@ class Inbox:
             tells = await self._told(tx, effects, here)
             await arrivals.done(tx, arrival.id)
         self._outbox.offer(jobs)
-        self._events.publish(tells)
+        self._tell(tells)
 
     async def _follow_along(self, moved: Move, arrival: arrivals.Arrival) -> None:
         """Ask the new account whether it is the old one, and go with it if so."""
@@ -319,7 +325,7 @@ class Inbox:
             jobs = await self._follow_up(tx, effects, here)
             await arrivals.done(tx, arrival.id)
         self._outbox.offer(jobs)
-        self._events.publish([effect for effect in effects if isinstance(effect, Tell)])
+        self._tell([effect for effect in effects if isinstance(effect, Tell)])
 
     async def _bring(self, boost: Announce, *, last: bool) -> Iri | None:
         """Fetch what is boosted from where it lives, and store it. Its id; None if it is not to be had.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -17,6 +19,8 @@ from node.federation.pins import Change, decide
 from node.federation.policy import ProofBroken, ProofHolds
 from node.model import ActorKey, Iri, KeyKind, KeyState, KnownKey, Trust, Verdict
 from node.storage import actors as stored
+from node.storage.dialect import Tx
+from node.storage.store import Store
 from tests.support.attack import greet
 from tests.support.clock import FakeClock
 from tests.support.homes import Home, eventually
@@ -289,3 +293,49 @@ async def test_a_neighbour_cannot_change_ones_key(alice: Home, place: Place, car
     forged = neighbour.activity("Update", {**carol.document(), "publicKey": neighbour.document()["publicKey"]})
     assert (await neighbour.deliver(forged, alice.base)).verdict == (403, "wrong_author")
     assert await _states(alice, carol) == before
+
+
+class Slow:
+    """The store, where a read goes on until the test has done what comes in between."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.has_read, self.go_on = asyncio.Event(), asyncio.Event()
+        self.write = store.write
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        async with self._store.read() as tx:
+            yield tx
+            self.has_read.set()
+            await self.go_on.wait()
+
+
+@pytest.mark.parametrize("what", ["keys", "account"])
+async def test_what_was_read_before_a_key_was_retired_is_not_remembered_after_it(
+    alice: Home, carol: Stranger, what: str
+) -> None:
+    """key-history.md §7: a key that an account lists no more signs nothing more, whatever was looked up meanwhile."""
+    book = alice.node.actors
+
+    async def look_up() -> list[object]:
+        if what == "keys":
+            return [key.state for key in await book.stored_keys(Iri(carol.key_id))]
+        known = await book.known(carol.iri)
+        return [known and known.actor.name]
+
+    carol.extra = {"name": "as before"}
+    carol.publish()
+    await greet(alice, carol)
+    book.forget_cached()
+    usual = book._store
+    book._store = slow = Slow(usual)  # type: ignore[assignment]
+    early = asyncio.create_task(look_up())
+    await slow.has_read.wait()
+    book._store = usual
+    carol.rsa, carol.extra = rsa_key("carol, later"), {"name": "another"}
+    carol.publish()
+    await book.refresh(carol.iri)
+    slow.go_on.set()
+    assert await early in ([P], ["as before"])
+    assert await look_up() in ([C], ["another"])

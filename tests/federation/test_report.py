@@ -141,8 +141,8 @@ async def test_whom_one_blocks_next_is_no_reason_to_forget_who_was_told_nothing_
     alice.clock.forward(timedelta(hours=2))
     alice.node.delivery.wake()
     await alice.quiet()
-    told = [(item.path, str(item.json["type"])) for item in place.received]
-    assert sorted(told) == [(f"/users/{one.name}/inbox", type_) for one in (carol, dave) for type_ in ("Block", "Reject")]
+    told = sorted((item.path, str(item.json["type"])) for item in place.received)
+    assert told == [(f"/users/{one.name}/inbox", what) for one in (carol, dave) for what in ("Block", "Reject")]
 
 
 @pytest.mark.parametrize("how", ["the setting is off", "a domain", "an imported list"])
