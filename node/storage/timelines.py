@@ -50,14 +50,14 @@ async def mentions(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, now: datetime | None = None
 ) -> list[Post]:
     """What was said to the owner by those the owner follows, has spoken to, or let in."""
-    return await _page(tx, _for_owner(strangers=False), notes.c.id, before, after, limit, now)
+    return _posts(await _rows(tx, _for_owner(strangers=False), notes.c.id, before, after, limit, now))
 
 
 async def requests(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, now: datetime | None = None
 ) -> list[Post]:
     """What strangers said to the owner, until the owner decides about them."""
-    return await _page(tx, _for_owner(strangers=True), notes.c.id, before, after, limit, now)
+    return _posts(await _rows(tx, _for_owner(strangers=True), notes.c.id, before, after, limit, now))
 
 
 @cache
@@ -70,7 +70,7 @@ async def own_posts(
     tx: Tx, *, before: int | None = None, after: int | None = None, limit: int = PAGE, only_open: bool = True
 ) -> list[Post]:
     """The owner's posts; those that anybody may read, unless asked otherwise."""
-    return await _page(tx, _own(only_open), notes.c.id, before, after, limit)
+    return _posts(await _rows(tx, _own(only_open), notes.c.id, before, after, limit))
 
 
 @cache
@@ -83,10 +83,10 @@ async def profile_posts(tx: Tx, *, before: int | None = None, limit: int = PAGE,
     """The owner's public posts, as the profile page lists them; only those with a hashtag, if one is given."""
     query = _on_profile()
     if tag is None:
-        return await _page(tx, query, notes.c.id, before, None, limit)
+        return _posts(await _rows(tx, query, notes.c.id, before, None, limit))
     wanted, found = tag.casefold(), list[Post]()
     while len(found) < limit:  # the owner writes with one hand: no table of hashtags is needed for that
-        page = await _page(tx, query, notes.c.id, before, None, MOST)
+        page = _posts(await _rows(tx, query, notes.c.id, before, None, MOST))
         found += (post for post in page if wanted in map(str.casefold, post.note.hashtags))
         if len(page) < MOST:
             break
@@ -129,13 +129,13 @@ async def tagged(
         query = query.where(notes.c.id.not_in(unwanted))
     if only_own:
         query = query.where(notes.c.own)
-    return await _page(tx, query, notes.c.id, before, after, limit)
+    return _posts(await _rows(tx, query, notes.c.id, before, after, limit))
 
 
 async def of_author(tx: Tx, author_id: int, *, before: int | None = None, limit: int = PAGE) -> list[Post]:
     """What is here of somebody's open posts."""
     query = posts().where(notes.c.author_id == author_id, notes.c.visibility.in_(OPEN))
-    return await _page(tx, query, notes.c.id, before, None, limit)
+    return _posts(await _rows(tx, query, notes.c.id, before, None, limit))
 
 
 THREAD_DEPTH = 32
@@ -202,18 +202,6 @@ async def outbox_size(tx: Tx) -> int:
     return int((await tx.execute(written)).scalar_one()) + int((await tx.execute(boosted)).scalar_one())
 
 
-async def _page(
-    tx: Tx,
-    query: Select[Any],
-    key: Column[Any],
-    before: int | None,
-    after: int | None,
-    limit: int,
-    now: datetime | None = None,
-) -> list[Post]:
-    return [to_post(row) for row in await _rows(tx, query, key, before, after, limit, now)]
-
-
 async def _rows(
     tx: Tx,
     query: Select[Any],
@@ -226,6 +214,10 @@ async def _rows(
     """`now` is what a query compares with that was made once."""
     asked = {"now": ms(now or utcnow()), "before": before, "after": after, "most": max(1, min(limit, MOST))}
     return list(await tx.execute(_paged(query, key, before is not None, after is not None), asked))
+
+
+def _posts(rows: Iterable[Any]) -> list[Post]:
+    return [to_post(row) for row in rows]
 
 
 @lru_cache(maxsize=32)

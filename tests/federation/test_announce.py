@@ -138,8 +138,8 @@ async def test_only_the_booster_takes_a_boost_back(
     """security.md §2: "Undo.object looked up by id in our DB, stored actor == signer"."""
     await followed(alice, carol)
     note = serve(place, dave.prove(dave.note("seen through carol")))
-    boost = carol.activity("Announce", note["id"])
-    await carol.deliver(boost, alice.base)
+    boost, now = carol.activity("Announce", note["id"]), datetime.now(UTC)
+    await carol.deliver(boost, alice.base, at=now)
 
     async def shown() -> Post | None:
         return await at_home(alice, "seen through carol")
@@ -156,10 +156,10 @@ async def test_only_the_booster_takes_a_boost_back(
         half = {"type": "Announce", "id": boost["id"], "object": note["id"]}
         await neighbour.deliver(neighbour.activity("Undo", half), alice.base)
     assert await at_home(alice, "seen through carol")
-    await carol.deliver(carol.activity("Undo", boost), alice.base)
+    await carol.deliver(carol.activity("Undo", boost), alice.base, at=now)
     assert await at_home(alice, "seen through carol") is None
     assert await boosts(alice, note["id"]) == 0
-    await carol.deliver(boost, alice.base)  # replayed: it is used up
+    await carol.deliver(boost, alice.base, at=now)  # replayed: it is used up
     assert await boosts(alice, note["id"]) == 0
 
 
@@ -219,15 +219,15 @@ async def test_a_neighbours_undo_does_not_use_up_what_comes(alice: Home, dave: S
     await greet(alice, neighbour)
     await followed(alice, dave)
     post = await said(alice, "boost me")
-    coming = dave.activity("Announce", post.note.iri)
+    coming, now = dave.activity("Announce", post.note.iri), datetime.now(UTC)
     early = {"type": "Announce", "id": coming["id"], "object": post.note.iri}
     for undone in (coming["id"], early):
         assert (await neighbour.deliver(neighbour.activity("Undo", undone), alice.base)).status == 202
-    assert (await dave.deliver(coming, alice.base)).status == 202
+    assert (await dave.deliver(coming, alice.base, at=now)).status == 202
     assert await seen(alice, post.note.iri) == (0, 1, 0)
-    assert (await dave.deliver(dave.activity("Undo", coming["id"]), alice.base)).status == 202
+    assert (await dave.deliver(dave.activity("Undo", coming["id"]), alice.base, at=now)).status == 202
     assert await seen(alice, post.note.iri) == (0, 0, 0)
-    assert (await dave.deliver(coming, alice.base)).status == 202  # undone is used up, by its owner
+    assert (await dave.deliver(coming, alice.base, at=now)).status == 202  # undone is used up, by its owner
     assert await seen(alice, post.note.iri) == (0, 0, 0)
 
 

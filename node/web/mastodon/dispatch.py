@@ -121,9 +121,8 @@ class Api:
     ) -> web.StreamResponse:
         params = await forms.read(request, files=self._room_for_files() if route.files else 0)
         try:
-            await (
-                self.rooms.profile()
-            )  # most show something of it: from now on it is at hand, in their transactions too
+            # Most show something of it: from now on it is at hand, in their transactions too.
+            await self.rooms.profile()
             return await route.handler(Call(self, request, named, params, token))
         finally:
             for value in params.values():
