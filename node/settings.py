@@ -84,10 +84,16 @@ def _networks(value: object) -> tuple[Network, ...]:
         if not isinstance(one, str | IPv4Network | IPv6Network):
             raise ValueError("must be a list of networks, each as text")
         try:
-            found.append(ip_network(one))
+            found.append(_unmapped(ip_network(one)))
         except ValueError:
             raise ValueError(f"names something that is not a network: {one}") from None
     return tuple(found)
+
+
+def _unmapped(network: Network) -> Network:
+    """IPv4 within IPv6 as what it is, as an address is before it is looked for among them."""
+    inside = isinstance(network, IPv6Network) and network.prefixlen >= 96 and network.network_address.ipv4_mapped
+    return ip_network(f"{inside}/{network.prefixlen - 96}") if inside else network
 
 
 def _proxies(value: object) -> tuple[Network, ...]:

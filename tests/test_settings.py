@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.errors import BadSettings
+from node.peers import is_trusted
 from node.settings import ABOUT, FILE, load
 
 
@@ -31,6 +32,18 @@ def test_networks_are_a_list_of_cidrs(tmp_path: Path) -> None:
     """decisions.md §15: `CUICUI_ALLOW_NETWORKS=127.0.0.0/8,::1/128`."""
     found = load(tmp_path, environ={"CUICUI_ALLOW_NETWORKS": "127.0.0.0/8, ::1/128"})
     assert [str(network) for network in found.allow_networks] == ["127.0.0.0/8", "::1/128"]
+
+
+def test_a_network_of_ipv4_within_ipv6_is_that_of_ipv4(tmp_path: Path) -> None:
+    """security.md §5, "unmapped": what connects from there is looked for as IPv4, so it is written as such."""
+    environ = {"CUICUI_TRUSTED_PROXIES": "::ffff:10.0.0.0/104, ::ffff:192.0.2.1, 2001:db8::/32"}
+    found = load(tmp_path, environ=environ).trusted_proxies
+    assert [str(network) for network in found] == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
+    assert is_trusted("10.1.2.3", found)
+    assert is_trusted("::ffff:192.0.2.1", found)
+    for everybody in ("::ffff:0.0.0.0/96", "::/0"):
+        with pytest.raises(BadSettings):
+            load(tmp_path, environ={"CUICUI_TRUSTED_PROXIES": everybody})
 
 
 @pytest.mark.parametrize(

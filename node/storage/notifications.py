@@ -94,8 +94,9 @@ _TOLD = select(notifications.c.kind, notifications.c.actor, notifications.c.note
 _AGAIN = (Kind.UPDATE.value, Kind.QUOTED_UPDATE.value)
 
 
-async def dismiss(tx: Tx, identifier: int) -> bool:
-    return bool((await tx.execute(delete(notifications).where(notifications.c.id == identifier))).rowcount)
+async def dismiss(tx: Tx, ids: Iterable[int]) -> bool:
+    """Whether one of them was there."""
+    return bool((await tx.execute(delete(notifications).where(notifications.c.id.in_(list(ids))))).rowcount)
 
 
 async def clear(tx: Tx) -> None:

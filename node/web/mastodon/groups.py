@@ -191,8 +191,7 @@ async def dismiss(call: Call) -> web.Response:
     """The whole group, or nothing: it is gone either way."""
     async with call.rooms.store.write() as tx:
         try:
-            for item in await _members(tx, call, None):
-                await stored.dismiss(tx, item.id)
+            await stored.dismiss(tx, [item.id for item in await _members(tx, call, None)])
         except NotFound:
             _named(call.named["key"])
     return reply({})

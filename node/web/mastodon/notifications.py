@@ -114,7 +114,7 @@ async def show(call: Call) -> web.Response:
 
 async def dismiss(call: Call) -> web.Response:
     async with call.rooms.store.write() as tx:
-        if not await notifications.dismiss(tx, call.id()):
+        if not await notifications.dismiss(tx, [call.id()]):
             raise NotFound("Record not found")
     return reply({})
 
