@@ -33,16 +33,6 @@ async def at_home(home: Home, count: int, within: float = 8.0) -> list[Post]:
     return await eventually(enough, within=within)
 
 
-async def idle(home: Home) -> None:
-    """Wait until no fetching is due."""
-
-    async def nothing_due() -> bool:
-        async with home.node.store.read() as tx:
-            return not await chores.due(tx, home.clock())
-
-    await eventually(nothing_due)
-
-
 # ── on follow ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -54,7 +44,7 @@ async def test_the_recent_posts_are_there_as_soon_as_the_follow_is_accepted(alic
     alice.node.events.subscribe(lambda tell: told.append(tell.kind))
     await follow(alice, carol)
     posts = await at_home(alice, RECENT)
-    await idle(alice)
+    await alice.idle()
     assert len(await alice.node.owner.timeline(limit=80)) == RECENT
     assert [post.note.iri for post in posts] == [item["object"]["id"] for item in items[:RECENT]]  # type: ignore[index]
     assert [stamp(post.note.published) for post in posts] == [item["published"] for item in items[:RECENT]]  # type: ignore[arg-type]
@@ -132,7 +122,7 @@ async def test_an_outbox_may_speak_for_its_owner_alone(
     Outbox(dave, [json.loads(text), good])
     await follow(alice, dave)
     await at_home(alice, 1)
-    await idle(alice)
+    await alice.idle()
     assert len(await alice.node.owner.timeline()) == (2 if stays else 1)
     assert (await alice.rows())["notes"] == (2 if stays else 1)
 
@@ -185,7 +175,7 @@ async def test_an_outbox_without_end_is_left(alice: Home, carol: Stranger) -> No
     carol.place.documents[urlsplit(f"{carol.iri}/outbox").path] = endless
     await follow(alice, carol)
     await eventually(lambda: _true(len(asked) > 3))
-    await idle(alice)
+    await alice.idle()
     assert len(asked) <= 7
     assert len(set(asked)) == len(asked)
 
@@ -201,7 +191,7 @@ async def test_a_page_may_not_lead_to_another_server(alice: Home, carol: Strange
     carol.place.documents[urlsplit(f"{carol.iri}/outbox").path] = {**page, "next": f"{elsewhere.base}/trap"}
     await follow(alice, carol)
     await at_home(alice, 1)
-    await idle(alice)
+    await alice.idle()
     assert elsewhere.asked == {}
 
 
@@ -430,7 +420,7 @@ async def test_a_chain_of_parents_ends(alice: Home, carol: Stranger) -> None:
 async def test_a_missing_parent_is_not_fetched_when_a_reply_arrives(alice: Home, carol: Stranger) -> None:
     """One delivery costs others nothing: parents come when a thread is opened."""
     await follow(alice, carol)
-    await idle(alice)
+    await alice.idle()
     root = host(carol, carol.note("unknown"))
     reply = reply_to(carol, root["id"], "answer")
     assert (await carol.deliver(carol.create(reply), alice.base)).status == 202

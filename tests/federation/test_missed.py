@@ -11,7 +11,7 @@ from aiohttp import web
 from node.errors import NotFound
 from node.federation.corrections import DOUBTS
 from node.model import Verdict
-from tests.stories.test_a_week_offline import caught_up, idle
+from tests.stories.test_a_week_offline import caught_up
 from tests.support.clock import FakeClock
 from tests.support.homes import Home
 from tests.support.outboxes import Outbox, follow, host, written
@@ -45,7 +45,7 @@ async def test_an_absence_brings_edits_and_deletions_too(
     for create in reversed(posts):
         assert (await friend.deliver(create, alice.base)).status == 202
     outbox.items = list(posts)
-    await idle(alice)
+    await alice.idle()
     await alice.stop()
     clock.forward(WEEK)
     changed = edited(friend, posts[1], "what I meant", stamp(clock() - timedelta(days=1)))
@@ -77,7 +77,7 @@ async def test_what_an_outbox_leaves_out_is_asked_for_within_bounds(
     posts = written(carol, 2 * DOUBTS, newest=clock(), every=timedelta(seconds=30))
     for create in posts:
         assert (await carol.deliver(create, alice.base)).status == 202
-    await idle(alice)
+    await alice.idle()
     await alice.stop()
     clock.forward(WEEK)
     outbox.items = [*written(carol, 1, newest=clock() - timedelta(hours=1)), posts[0], posts[-1]]
@@ -94,7 +94,7 @@ async def test_no_post_that_the_walk_has_just_brought_is_doubted(
     """Posts written together stand on several pages, in any order; that one page has not all of them says nothing."""
     outbox = Outbox(carol, [], size=4)
     await follow(alice, carol)
-    await idle(alice)
+    await alice.idle()
     await alice.stop()
     clock.forward(WEEK)
     posts = written(carol, 12, newest=clock() - timedelta(hours=1), every=timedelta(seconds=1))

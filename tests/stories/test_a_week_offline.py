@@ -9,7 +9,6 @@ from aiohttp import web
 
 from node.model import Post
 from node.reading import Recovered
-from node.storage import chores
 from tests.support.clock import FakeClock
 from tests.support.homes import Home, eventually
 from tests.support.outboxes import Outbox, follow, host, written
@@ -28,14 +27,6 @@ async def caught_up(home: Home) -> Recovered:
     return found
 
 
-async def idle(home: Home) -> None:
-    async def nothing_due() -> bool:
-        async with home.node.store.read() as tx:
-            return not await chores.due(tx, home.clock())
-
-    await eventually(nothing_due)
-
-
 def words(posts: list[Post]) -> list[str]:
     return [post.note.content.removeprefix("<p>").removesuffix("</p>") for post in posts]
 
@@ -47,7 +38,7 @@ async def test_a_week_offline(
     for friend in (carol, dave, mallory):
         Outbox(friend, [])
         await follow(alice, friend)
-    await idle(alice)
+    await alice.idle()
     await alice.stop()
     gone = clock()
     clock.forward(WEEK)
@@ -86,7 +77,7 @@ async def test_whoever_could_not_be_reached_is_asked_again(
     """A server that is down when the node comes back loses nothing: its posts come when it is up."""
     Outbox(carol, [])
     await follow(alice, carol)
-    await idle(alice)
+    await alice.idle()
     await alice.stop()
     clock.forward(WEEK)
     Outbox(carol, written(carol, 2, newest=clock() - timedelta(days=1)))
@@ -108,7 +99,7 @@ async def test_a_node_that_is_stopped_half_way_goes_on(alice: Home, clock: FakeC
     """Issue 3: "Resumable: killed half-way, it goes on"; and nothing is there twice."""
     Outbox(carol, [])
     await follow(alice, carol)
-    await idle(alice)
+    await alice.idle()
     await alice.stop()
     clock.forward(WEEK)
     outbox = Outbox(carol, written(carol, 100, newest=clock() - timedelta(hours=1)), size=10)
@@ -136,7 +127,7 @@ async def test_a_short_restart_is_no_absence(alice: Home, clock: FakeClock, caro
     """Nobody is asked anything because a node was started anew."""
     outbox = Outbox(carol, [])
     await follow(alice, carol)
-    await idle(alice)
+    await alice.idle()
     asked = carol.place.asked.total()
     clock.forward(timedelta(minutes=30))
     await alice.restart()
@@ -151,7 +142,7 @@ async def test_somebody_silent_for_longer_than_usual_is_asked(alice: Home, clock
     items = written(carol, 10, every=timedelta(hours=2))
     outbox = Outbox(carol, items)
     await follow(alice, carol)
-    await idle(alice)
+    await alice.idle()
     day = timedelta(hours=20)
     for _ in range(2):  # awake all the time: no absence
         clock.forward(day / 40)
@@ -162,7 +153,7 @@ async def test_somebody_silent_for_longer_than_usual_is_asked(alice: Home, clock
         return outbox.unchanged == 1
 
     await eventually(unchanged)
-    await idle(alice)
+    await alice.idle()
     lost = written(carol, 1, newest=clock())
     outbox.items = [*lost, *items]
     await _pass_awake(alice, clock, timedelta(hours=30))
@@ -192,7 +183,7 @@ async def test_an_outbox_too_large_to_hold_is_read_twice(alice: Home, clock: Fak
     """Memory is bounded: of a long outbox the newest pages are let go, and asked for again in their turn."""
     Outbox(carol, [])
     await follow(alice, carol)
-    await idle(alice)
+    await alice.idle()
     await alice.stop()
     clock.forward(WEEK)
     newest: datetime = clock() - timedelta(hours=1)

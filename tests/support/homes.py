@@ -24,7 +24,7 @@ from node.door import Door
 from node.keyring import OwnKeys
 from node.model import Post, Profile
 from node.settings import Settings
-from node.storage import cursors
+from node.storage import chores, cursors
 from node.storage.migrate import migrate
 from node.storage.schema import metadata, queue
 from node.storage.store import Store, sqlite_url
@@ -177,6 +177,15 @@ class Home:
                 return (await tx.execute(select(queue.c.id).limit(1))).first() is None
 
         await eventually(nothing_owed)
+
+    async def idle(self) -> None:
+        """Wait until nothing is to be fetched any more: what those who are followed wrote before, or meanwhile."""
+
+        async def nothing_due() -> bool:
+            async with self.node.store.read() as tx:
+                return not await chores.due(tx, self.clock())
+
+        await eventually(nothing_due)
 
 
 async def settle_in(
