@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from sqlalchemy import select
 
 from node import app
 from node.federation import httpsig
 from node.model import Draft, Visibility
-from node.storage import activities, hosts, queue
+from node.storage import activities, hosts, queue, schema
 from node.storage.dialect import Tx
 from node.storage.hosts import Host
 from node.storage.store import Store
@@ -58,6 +59,13 @@ async def _failed(home: Home, place: Place, times: int = 1) -> Host:
     found = await eventually(written)
     assert found is not None
     return found
+
+
+async def _is_in_no_hand(home: Home) -> bool:
+    """What is owed waits; nothing of it is being sent."""
+    held = schema.queue
+    async with home.node.store.read() as tx:
+        return (await tx.execute(select(held).where(held.c.worker.is_not(None)))).first() is None
 
 
 async def _later(home: Home, by: timedelta) -> None:
@@ -147,6 +155,7 @@ async def test_a_server_that_comes_back_gets_everything_in_a_minute(alice: Home,
     for number in range(3):
         await alice.node.owner.post(Draft(f"kept {number}"))
     host = await _failed(alice, carol.place)
+    await eventually(lambda: _is_in_no_hand(alice))
     assert host.next_at is not None
     assert timedelta(seconds=50) <= host.next_at - alice.clock() <= timedelta(seconds=70)
     await carol.place.listen()
