@@ -447,6 +447,7 @@ class Backfill:
                     await absences.recovered(tx, state["absence"], new, first=not state.get("stored"))
                 state["stored"] = state.get("stored", 0) + new
                 await chores.keep_state(tx, chore.id, state)
+        self._events.publish(fetched.due(found))
         count("backfill.posts", new)
         return new
 

@@ -356,6 +356,7 @@ class Inbox:
             here = Here(self._ids, self._snowflake, owner, self._clock())
             await fetched.store(tx, [found], here, at_home=False)
             stored = await reactions.targets(tx, [note.iri])
+        self._events.publish(fetched.due([found]))
         return note.iri if stored else None
 
     async def _postpone(self, arrival: arrivals.Arrival, error: Exception) -> None:

@@ -277,6 +277,8 @@ class Threads:
         here = Here(self._ids, self._snowflake, await self._owner(), self._clock())
         async with self._store.write() as tx:
             await fetched.store(tx, found, here, at_home=False, quotes=quotes)
+        if quotes:
+            self._publish(fetched.due(found))
 
 
 def _items(page: Paged) -> list[tuple[JsonValue, bytes]]:

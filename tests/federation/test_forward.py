@@ -194,8 +194,9 @@ async def test_a_post_that_came_with_a_thread_is_at_home_once_its_author_sends_i
     """Whom the owner follows is read at home, whatever else was looked at before."""
     note = dave.prove(dave.note("in passing"))
     dave.place.documents[f"/users/dave/notes/{str(note['id']).rpartition('/')[2]}"] = note
-    await alice.node.reading.open_thread(str(note["id"]))
     await follows(alice, dave)
+    await alice.idle()
+    await alice.node.reading.open_thread(str(note["id"]))
     assert await alice.texts() == []
     assert (await dave.deliver(dave.create(note), alice.base)).status == 202
     assert await alice.texts() == ["<p>in passing</p>"]

@@ -12,10 +12,11 @@ import pytest
 from keys import PublicIdentity, canonical, proof
 from node.errors import NotAllowed, NotFound
 from node.federation.handlers import quote
-from node.model import Draft, Iri, Post, QuotePolicy, QuoteState, Tell, Visibility
+from node.model import Draft, Iri, Post, QuotePolicy, QuoteState, Visibility
 from node.storage import quotes
 from tests.support.following import arrives, befriend, follows, said
 from tests.support.homes import Home, eventually
+from tests.support.outboxes import Outbox
 from tests.support.stranger import Json, Place, Stranger
 
 
@@ -28,8 +29,7 @@ async def settled(home: Home, iri: object) -> QuoteState | None:
     """What came of a quote, once that is known."""
 
     async def known() -> bool:
-        home.node.events.publish([Tell("errand", "")])
-        return await state(home, iri) is not QuoteState.PENDING
+        return await state(home, iri) not in (None, QuoteState.PENDING)
 
     await eventually(known)
     return await state(home, iri)
@@ -257,7 +257,6 @@ async def test_the_owner_asks_and_the_post_goes_out_again(alice: Home, carol: St
     granted = served(place, stamp(carol, post.note.iri, post.note.quote))
     accept = carol.activity("Accept", {**request, "instrument": post.note.iri}, result=granted["id"])
     assert (await carol.deliver(accept, alice.base)).status == 202
-    alice.node.events.publish([Tell("errand", "")])
     update = cast("Json", (await answer(place, "Update"))["object"])
     assert update["quoteAuthorization"] == granted["id"]
     assert update["proof"]
@@ -274,7 +273,6 @@ async def test_after_a_no_the_quote_goes(bare: bool, alice: Home, carol: Strange
     request = await answer(place, "QuoteRequest")
     no = carol.activity("Reject", request["id"] if bare else request)
     assert (await carol.deliver(no, alice.base)).status == 202
-    alice.node.events.publish([Tell("errand", "")])
     update = cast("Json", (await answer(place, "Update"))["object"])
     assert "quote" not in update
     assert "quoteUrl" not in update
@@ -329,8 +327,6 @@ async def test_two_nodes_quote_each_other(alice: Home, bob: Home):
     quoting = (await bob.node.owner.post(Draft("Indeed", quote=there.note.iri))).post
 
     async def granted(home: Home) -> bool:
-        for one in (alice, bob):
-            one.node.events.publish([Tell("errand", "")])
         return await state(home, quoting.note.iri) is QuoteState.ACCEPTED
 
     await eventually(lambda: granted(bob))
@@ -396,6 +392,25 @@ async def test_only_a_stamp_that_holds_makes_a_quote(
         await arrives(alice, f"Look, {name}")
         found[name] = await settled(alice, note["id"]), await embedded(alice, note["id"]) is not None
     assert found == dict.fromkeys(STAMPS, (QuoteState.REJECTED, False)) | {"good": (QuoteState.ACCEPTED, True)}
+
+
+@pytest.mark.parametrize("how", ["outbox", "thread", "boost"])
+async def test_what_a_fetched_post_quotes_is_found_out_at_once(
+    alice: Home, carol: Stranger, dave: Stranger, place: Place, how: str
+):
+    """As when it is delivered: nobody who opens a thread waits for the next round of errands."""
+    quoted = served(place, carol.note("Original"))
+    note = served(place, carol.note("Look", quote=quoted["id"]))
+    if how == "outbox":
+        Outbox(carol, [carol.create(note)])
+        await follows(alice, carol)
+    elif how == "thread":
+        await alice.node.reading.open_thread(str(note["id"]))
+    else:
+        await follows(alice, dave)
+        await dave.deliver(dave.activity("Announce", note["id"]), alice.base)
+    assert await settled(alice, note["id"]) is QuoteState.ACCEPTED
+    assert await embedded(alice, note["id"]) is not None
 
 
 async def test_what_few_may_read_is_shown_in_no_quote(alice: Home, carol: Stranger):

@@ -10,7 +10,7 @@ from datetime import datetime
 from node.federation import policy
 from node.federation.handlers.arrived import Here
 from node.federation.handlers.note import counts_alone, put_version
-from node.model import Authorship, Iri, Note, Post, ReactionKind, Visibility
+from node.model import Authorship, Iri, Note, Post, ReactionKind, Tell, Visibility
 from node.observe import count
 from node.storage import activities, actors, chores, notes, reactions
 from node.storage.activities import Logged
@@ -102,6 +102,11 @@ async def store(tx: Tx, found: Sequence[Found], here: Here, *, at_home: bool, qu
     quoting = [note.note.iri for note in new if note.note.quote is not None and quotes]
     await chores.add_many(tx, chores.QUOTE, quoting, here.now, {})
     return [one.note.iri for one in kept]
+
+
+def due(found: Sequence[Found]) -> list[Tell]:
+    """To be said once they are stored: what they quote is found out about now, as with what is delivered."""
+    return [Tell("errand", one.note.iri) for one in found if one.note.quote is not None]
 
 
 async def edits(tx: Tx, again: Sequence[Found], here: Here) -> None:

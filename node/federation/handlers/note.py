@@ -174,8 +174,8 @@ async def put_version(
     await _home_anew(tx, post, note, here)
     if note.poll is None or not note.poll.asks_the_same(post.note.poll):
         await polls.forget(tx, note.iri)
-    await _quote_anew(tx, post, note, here)
-    return [Tell("edit", str(post.id)), *await _tell_of_edit(tx, post, here)]
+    due = await _quote_anew(tx, post, note, here)
+    return [Tell("edit", str(post.id)), *due, *await _tell_of_edit(tx, post, here)]
 
 
 async def _home_anew(tx: Tx, post: Post, note: Note, here: Here) -> None:
@@ -207,18 +207,19 @@ async def _refresh(tx: Tx, post: Post, note: Note, here: Here) -> list[Effect]:
         await polls.put(tx, note.iri, note.poll)
         told.append(Tell("poll_counts", str(post.id)))
     if note.quote == post.note.quote and note.quote_stamp != post.note.quote_stamp:
-        await _quote_anew(tx, post, note, here)
-        told.append(Tell("quote", str(post.id)))
+        told += [*await _quote_anew(tx, post, note, here), Tell("quote", str(post.id))]
     return told
 
 
-async def _quote_anew(tx: Tx, post: Post, note: Note, here: Here) -> None:
+async def _quote_anew(tx: Tx, post: Post, note: Note, here: Here) -> list[Effect]:
     """Whom it quotes, or by what leave, has changed: to be found out about again."""
     if (note.quote, note.quote_stamp) == (post.note.quote, post.note.quote_stamp):
-        return
+        return []
     await quotes.renew(tx, note.iri, note.quote, note.quote_stamp)
-    if note.quote is not None:
-        await chores.plan(tx, chores.QUOTE, note.iri, here.now)
+    if note.quote is None:
+        return []
+    await chores.plan(tx, chores.QUOTE, note.iri, here.now)
+    return [Tell("errand", note.iri)]
 
 
 async def delete(tx: Tx, arrived: Arrived[Delete], here: Here) -> list[Effect]:

@@ -128,8 +128,10 @@ def note_of_request(request: Iri | None, here: Here) -> Iri | None:
 async def withdraw(tx: Tx, stamp: Iri, by: Iri, here: Here) -> list[Effect]:
     """A stamp was deleted by whoever gave it: what it allowed is shown as a quote no more."""
     gone = await quotes.withdrawn(tx, stamp, by)
+    told: list[Effect] = [Tell("quote", str(identifier)) for identifier in gone]
     for identifier in gone:
         post = await notes.get_by_id(tx, identifier)
         if post is not None and post.own:
             await chores.plan(tx, chores.QUOTE, post.note.iri, here.now)
-    return [Tell("quote", str(identifier)) for identifier in gone]
+            told.append(Tell("errand", post.note.iri))
+    return told

@@ -157,7 +157,8 @@ async def test_a_quoted_post_comes_whole(alice: Home, bob: Home, app: Client, an
     voted = await app.post(f"/api/v1/polls/{inner['poll']['id']}/votes", {"choices": [1]})
     assert voted.json["own_votes"] == [1]
     assert (await app.post(f"/api/v1/statuses/{inner['id']}/favourite")).json["favourited"]
-    again = (await app.get("/api/v1/timelines/home")).json[0]["quote"]["quoted_status"]
+    home = {one["id"]: one for one in (await app.get("/api/v1/timelines/home")).json}
+    again = home[outer["id"]]["quote"]["quoted_status"]
     assert (again["poll"]["own_votes"], again["favourited"]) == ([1], True)
     open_ = (await Client(bob, None).get(f"/api/v1/accounts/{await _own(other)}/statuses")).json[0]
     assert "favourited" not in open_["quote"]["quoted_status"]
