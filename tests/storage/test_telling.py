@@ -126,7 +126,7 @@ async def test_pushes_are_owed_leased_and_settled(store: Store) -> None:
         (again,) = await push.claim(tx, NOW + timedelta(minutes=2), 8)
         assert (again.id, again.attempts) == (first.id, 1)
         await push.release(tx)
-        await notifications.dismiss(tx, int(told.subject))
+        await notifications.dismiss(tx, [int(told.subject)])
         assert await push.waiting(tx) == 0
         await _tell(tx, Kind.FOLLOW)
         await push.unsubscribe(tx, "a")
