@@ -16,7 +16,7 @@ def test_the_story_once() -> None:
     began = time.monotonic()
     said = program("demo", "--once")
     assert said.status == 0, said
-    assert time.monotonic() - began < 20, "it takes about four seconds on a machine that does nothing else"
+    assert time.monotonic() - began < 40, "it takes about four seconds on a machine that does nothing else"
     steps = [line for line in said.out.splitlines() if line.startswith("✓")]
     acts = ("WebFinger", "Bob follows", "Alice posts", "Bob replies", "page shows the verdict", "Bob boosts")
     for act in (*acts, "vouched", "marked", "Alice edits", "Alice deletes", "off for a week"):

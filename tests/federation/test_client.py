@@ -534,7 +534,7 @@ async def test_a_dripping_body_meets_the_total_deadline():
         url = f"http://127.0.0.1:{server.port}/"
         start = asyncio.get_running_loop().time()
         assert await failure(door.get(url, accept=ACCEPT)) == "timeout"
-        assert asyncio.get_running_loop().time() - start < 2
+        assert asyncio.get_running_loop().time() - start < 10, "it drips for twenty seconds"
         answer = await door.post(url, b"{}", {}, timeout=0.3)
         assert answer.status == 200  # the status had come: delivered
 
