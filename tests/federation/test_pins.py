@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
@@ -19,11 +17,10 @@ from node.federation.pins import Change, decide
 from node.federation.policy import ProofBroken, ProofHolds
 from node.model import ActorKey, Iri, KeyKind, KeyState, KnownKey, Trust, Verdict
 from node.storage import actors as stored
-from node.storage.dialect import Tx
-from node.storage.store import Store
 from tests.support.attack import greet
 from tests.support.clock import FakeClock
 from tests.support.homes import Home, eventually
+from tests.support.late import Late
 from tests.support.stranger import AP, Place, Stranger, rsa_key
 
 OWNER = Iri("https://example.org/u")
@@ -295,22 +292,6 @@ async def test_a_neighbour_cannot_change_ones_key(alice: Home, place: Place, car
     assert await _states(alice, carol) == before
 
 
-class Slow:
-    """The store, where a read goes on until the test has done what comes in between."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.has_read, self.go_on = asyncio.Event(), asyncio.Event()
-        self.write = store.write
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Tx]:
-        async with self._store.read() as tx:
-            yield tx
-            self.has_read.set()
-            await self.go_on.wait()
-
-
 @pytest.mark.parametrize("what", ["keys", "account"])
 async def test_what_was_read_before_a_key_was_retired_is_not_remembered_after_it(
     alice: Home, carol: Stranger, what: str
@@ -329,13 +310,13 @@ async def test_what_was_read_before_a_key_was_retired_is_not_remembered_after_it
     await greet(alice, carol)
     book.forget_cached()
     usual = book._store
-    book._store = slow = Slow(usual)  # type: ignore[assignment]
+    book._store = late = Late(usual)  # type: ignore[assignment]
     early = asyncio.create_task(look_up())
-    await slow.has_read.wait()
+    await late.asked.wait()
     book._store = usual
     carol.rsa, carol.extra = rsa_key("carol, later"), {"name": "another"}
     carol.publish()
     await book.refresh(carol.iri)
-    slow.go_on.set()
+    late.held.set()
     assert await early in ([P], ["as before"])
     assert await look_up() in ([C], ["another"])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -15,13 +13,12 @@ from node.federation.synchronise import HEADER, NOBODY, Claimed, digest, read, w
 from node.model import Draft, Iri, Tell, Visibility
 from node.observe import counters
 from node.storage import relations
-from node.storage.dialect import Tx
 from node.storage.relations import State
-from node.storage.store import Store
 from tests.support.attack import greet
 from tests.support.clock import FakeClock
 from tests.support.following import befriend, follows, said
 from tests.support.homes import Home, eventually
+from tests.support.late import Late
 from tests.support.outboxes import served
 from tests.support.stranger import AS2, Json, Place, Received, Reply, Stranger
 
@@ -248,23 +245,6 @@ async def test_two_nodes_of_ours_mend_what_a_lost_undo_left(alice: Home, bob: Ho
         return not await alice.node.owner.followers()
 
     await eventually(alone)
-
-
-class Late:
-    """The node's own store, whose answers to questions come late while `held`."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.held = asyncio.Event()
-        self.asked = asyncio.Event()
-        self.write = store.write
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[Tx]:
-        async with self.store.read() as tx:
-            yield tx
-        self.asked.set()
-        await self.held.wait()
 
 
 async def test_what_ends_while_one_asks_what_is_due_is_not_begun_again(alice: Home, carol: Stranger) -> None:
