@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -91,6 +93,7 @@ def server(bin_: Path) -> Iterator[Postgres]:
             cwd="/",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            preexec_fn=_end_with_us if sys.platform == "linux" else None,
         )
         try:
             _wait(data / "postmaster.pid")
@@ -100,6 +103,12 @@ def server(bin_: Path) -> Iterator[Postgres]:
             process.wait(30)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _end_with_us() -> None:
+    """In the server's process, before it begins: tests that are killed cannot stop it any more."""
+    on_death_of_parent = 1  # PR_SET_PDEATHSIG, prctl(2)
+    ctypes.CDLL(None).prctl(on_death_of_parent, signal.SIGQUIT)
 
 
 def _wait(written: Path) -> None:
