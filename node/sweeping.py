@@ -68,7 +68,7 @@ class Sweeper:
         """Until cancelled."""
         if not self._counted:
             self._counted = True
-            await self._actors.count_room()
+            await self._actors.quota.recount()
         pause = FIRST
         while True:
             await asyncio.sleep(pause)

@@ -9,7 +9,7 @@ import pytest
 
 from keys import canonical, transport
 from node import cli, door, sweeping
-from node.federation import actors, batch, parse, patience, reception
+from node.federation import actors, batch, parse, patience, quota, reception
 from node.federation.handlers import TABLE, announce, featured, like, quote
 from node.media import cache
 from node.settings import ABOUT, FILE, Settings
@@ -48,11 +48,11 @@ def test_federation_md_lists_what_the_handlers_do() -> None:
         ("| body of a delivery | 1 MiB |", reception.BODY_LIMIT, 1 << 20),
         ("| depth of JSON | 32 |", canonical.MAX_DEPTH, 32),
         ("| keys of one host asked for in vain | 1 a minute |", patience.PAUSE.seconds, 60),
-        ("whom the owner does not follow | 64 MiB a day |", actors.ROOM, 64 << 20),
-        ("on which the owner follows nobody | 512 MiB a day |", actors.ALL * actors.ROOM, 512 << 20),
+        ("whom the owner does not follow | 64 MiB a day |", quota.ROOM, 64 << 20),
+        ("on which the owner follows nobody | 512 MiB a day |", quota.ALL * quota.ROOM, 512 << 20),
         (
             "| what they delete | 4 MiB of Deletes a day, of those servers together 32 MiB |",
-            actors.ROOM_FOR_DELETIONS,
+            quota.ROOM_FOR_DELETIONS,
             4 << 20,
         ),
         ("| RSA keys | 2,048 to 4,096 bits", transport.MAX_BITS, 4096),

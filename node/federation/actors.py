@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from node.errors import BadKey, NotAllowed, Reason, Refused, Unreachable
 from node.federation import continuity, links, parse, pins
-from node.federation.allowance import Allowance
 from node.federation.circle import Circle, refusal
 from node.federation.fetch import Fetched, Fetcher
 from node.federation.httpsig import ED25519_HREF, RFC9421_HREF
 from node.federation.lookup import Handle, Lookup, parse_handle
 from node.federation.patience import PAUSE, Patience
+from node.federation.quota import Quota
+from node.federation.recent import Recent
 from node.ids import Ids, Snowflake
 from node.model import Actor, ActorKey, Clock, Iri, KeyKind, KeyState, KnownKey, host_of, origin_of
 from node.observe import count
-from node.storage import activities, blocks, chores, hosts, lookalikes, relations
 from node.storage import actors as stored
+from node.storage import blocks, chores, hosts, lookalikes, relations
 from node.storage.actors import KnownActor
 from node.storage.dialect import Tx
 from node.storage.store import Store
@@ -30,16 +30,6 @@ log = logging.getLogger("cuicui.actors")
 
 FRESH = timedelta(hours=24)
 """How long a stored actor answers for itself when the owner looks somebody up."""
-
-ROOM = 64 * 1024 * 1024
-"""Bytes a day that are kept of what people of one host say and show whom the owner does not follow."""
-
-ROOM_FOR_DELETIONS = 4 * 1024 * 1024
-"""Bytes a day of what they delete: each is remembered, so that what is deleted does not come back."""
-
-ALL = 8
-"""So many times as much room is there for all servers together on which the owner follows nobody: names cost nothing,
-so somebody may have thousands of servers."""
 
 MOST_RETIRED = 50
 """Keys of one account that are remembered although it lists them no more; the oldest go."""
@@ -51,37 +41,7 @@ FORGET_FAILURE = timedelta(minutes=5)
 FORGET_ABSENCE = timedelta(hours=1)
 FORGET_GONE = timedelta(days=7)
 
-K = TypeVar("K")
 V = TypeVar("V")
-
-
-class Recent(Generic[K, V]):
-    """A dictionary that forgets what was used longest ago."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._items: OrderedDict[K, V] = OrderedDict()
-
-    def get(self, key: K) -> V | None:
-        value = self._items.get(key)
-        if value is not None:
-            self._items.move_to_end(key)
-        return value
-
-    def put(self, key: K, value: V) -> None:
-        self._items[key] = value
-        self._items.move_to_end(key)
-        if len(self._items) > self._most:
-            self._items.popitem(last=False)
-
-    def drop(self, key: K) -> None:
-        self._items.pop(key, None)
-
-    def pop(self, key: K) -> V | None:
-        return self._items.pop(key, None)
-
-    def clear(self) -> None:
-        self._items.clear()
 
 
 class Actors:
@@ -100,6 +60,7 @@ class Actors:
     ) -> None:
         self._store = store
         self.circle = circle
+        self.quota = Quota(store, circle, clock=clock)
         self._fetcher = fetcher
         self._lookup = lookup
         self._ids = ids
@@ -109,10 +70,6 @@ class Actors:
         self._known: Recent[Iri, KnownActor] = Recent(5_000)
         self._absent: Recent[Iri, tuple[datetime, Refused]] = Recent(10_000)
         self._patience = Patience()
-        self._room = Allowance(ROOM, timedelta(days=1))
-        self._room_for_deletions = Allowance(ROOM_FOR_DELETIONS, timedelta(days=1))
-        self._room_for_all = Allowance(ALL * ROOM, timedelta(days=1))
-        self._room_for_all_deletions = Allowance(ALL * ROOM_FOR_DELETIONS, timedelta(days=1))
         self._untried: Recent[Iri, datetime] = Recent(1_000)
         self._refetched: Recent[Iri, datetime] = Recent(5_000)
         self._under_way: dict[tuple[str, str], asyncio.Task[Any]] = {}
@@ -278,40 +235,6 @@ class Actors:
             except Refused as refused:
                 log.info("actor not readable", extra={"actor": iri, "why": refused.message})
 
-    async def make_room(self, who: Iri, size: int, *, deletes: bool = False) -> None:
-        """A stranger says something of `size` bytes. Raises Refused (busy) when their host has said enough for a day.
-
-        Nobody can fill the disk: whom the owner follows is heard, however much others there say. What is
-        deleted has a measure of its own, so that it can be deleted when there is no room for more.
-        """
-        faces, now = await self.circle.faces(), self._clock()
-        if faces.knows(who):
-            return
-        host = host_of(who)
-        one, all_ = self._room, self._room_for_all
-        if deletes:
-            one, all_ = self._room_for_deletions, self._room_for_all_deletions
-        if not one.take(host, now, size):
-            raise Refused(
-                Reason.BUSY, f"there is no more room today for what people on {host} say", hint="try again later"
-            )
-        if not faces.lives_at(host) and not all_.take("", now, size):
-            raise Refused(Reason.BUSY, "there is no more room today for what strangers say", hint="try again later")
-
-    async def count_room(self) -> None:
-        """What is here of the posts of strangers of the last day counts as said today: once, when the node has started.
-
-        A restart makes no new room, and no delivery pays for that.
-        """
-        faces, now = await self.circle.faces(), self._clock()
-        async with self._store.read() as tx:
-            for who, size in await activities.octets_since(tx, Snowflake(0).mint(now - timedelta(days=1))):
-                if not faces.knows(who):
-                    host = host_of(who)
-                    self._room.count(host, now, size)
-                    if not faces.lives_at(host):
-                        self._room_for_all.count("", now, size)
-
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 
     async def keys_for(self, key_id: Iri) -> tuple[KnownKey, ...]:
@@ -416,7 +339,7 @@ class Actors:
                 raise self._absence(key_id, f"{key_id} claims an owner on another server", FORGET_ABSENCE)
             if owner != fetched.iri:
                 fetched = await self._fetcher.document(owner)
-            await self.make_room(owner, len(fetched.body))
+            await self.quota.take(owner, len(fetched.body))
             await self._remember(fetched, confirmed=None)
         except Unreachable as error:
             if error.status in (401, 403, 404, 410):

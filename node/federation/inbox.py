@@ -120,7 +120,7 @@ class Inbox:
             count(f"ignored.{activity.type}")
             return
         deletes = isinstance(activity, Delete)
-        await self._actors.make_room(delivered.signed.actor, len(request.body), deletes=deletes)
+        await self._actors.quota.take(delivered.signed.actor, len(request.body), deletes=deletes)
         await self._batcher.put(arrived, host_of(delivered.signed.actor))
         await self.heard(delivered.signed)
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 
 from node import sweeping
 from node.app import _evidence
-from node.federation import actors as people
+from node.federation import quota
 from node.federation.allowance import Allowance
 from node.federation.examine import Examiner
 from node.model import Iri, Post, Verdict
@@ -264,7 +264,7 @@ async def test_a_restart_makes_no_new_room(
     alice: Home, carol: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was kept of a server's strangers today counts today, also after the node was started again."""
-    monkeypatch.setattr(people, "ROOM", 20_000)
+    monkeypatch.setattr(quota, "ROOM", 20_000)
     await alice.restart()
     me = alice.node.ids.actor
     await follows(alice, carol)
@@ -274,10 +274,10 @@ async def test_a_restart_makes_no_new_room(
     await alice.restart()
 
     async def counted() -> bool:
-        return bool(alice.node.actors._room._used)
+        return bool(alice.node.actors.quota._each._used)
 
     await eventually(counted)
-    assert set(alice.node.actors._room._used) == {f"127.0.0.1:{mallory.place.port}"}
+    assert set(alice.node.actors.quota._each._used) == {f"127.0.0.1:{mallory.place.port}"}
     assert (await mallory.deliver(mallory.say("z" * 8_000, me), alice.base)).verdict == (503, "busy")
     await greet(alice, carol)
 
@@ -288,7 +288,7 @@ async def test_many_servers_have_no_more_room_than_one_that_is_large(
     """Names cost nothing: a quota for each server alone is none. Where the owner follows somebody, people are heard."""
     await follows(alice, carol)
     neighbour = carol.place.stranger("neighbour")
-    monkeypatch.setattr(alice.node.actors, "_room_for_all", Allowance(20_000, timedelta(days=1)))
+    monkeypatch.setattr(alice.node.actors.quota, "_all", Allowance(20_000, timedelta(days=1)))
     me = alice.node.ids.actor
     async with Place() as third, Place() as fourth:
         verdicts = [
@@ -305,7 +305,7 @@ async def test_deletions_do_not_fill_the_disk(
 ) -> None:
     """Each leaves a tombstone, of posts too that never were: so they have a measure, apart from what is said."""
     await greet(alice, mallory)
-    monkeypatch.setattr(alice.node.actors, "_room_for_deletions", Allowance(2_000, timedelta(days=1)))
+    monkeypatch.setattr(alice.node.actors.quota, "_deletions_each", Allowance(2_000, timedelta(days=1)))
     verdicts = {
         (await mallory.deliver(mallory.activity("Delete", mallory.new_id()), alice.base)).verdict for _ in range(20)
     }
