@@ -742,7 +742,7 @@ async def test_strangers_do_not_fill_the_disk(
     alice: Home, carol: Stranger, mallory: Stranger, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """security.md §10: a "quota per host"; whom the owner follows there is heard, and a day later everybody is."""
-    monkeypatch.setattr(alice.node.actors, "_room", Allowance(20_000, timedelta(days=1)))
+    monkeypatch.setattr(alice.node.actors.quota, "_each", Allowance(20_000, timedelta(days=1)))
     me = alice.node.ids.actor
     friend = mallory.place.stranger("friend")
     relation = await alice.node.owner.follow(friend.iri)

@@ -178,8 +178,8 @@ async def test_pinned_posts_are_served_whole(alice: Home, carol: Stranger) -> No
     await follower(alice, carol)
     first, second = await said(alice, "first"), await said(alice, "second")
     await alice.node.interactions.pin(first.note.iri)
-    await alice.node.interactions.pin(second.note.iri)
     add = await received(carol.place, "Add")
+    await alice.node.interactions.pin(second.note.iri)
     assert (add["object"], add["target"]) == (first.note.iri, alice.node.ids.featured)
 
     async def served() -> list[str]:
