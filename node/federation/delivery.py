@@ -42,6 +42,12 @@ SLOW_AT_ONCE = 1_500
 
 CLAIM = 512
 SIGN_TOGETHER = 8
+"""Signed by one thread at a time, one after the other, while there is little to do."""
+
+MANY = 32
+"""With more under way than this, as many are signed together, and what becomes free is gathered for GATHER seconds:
+to hand a few to a thread and back costs as much as to sign a quarter of one."""
+GATHER = 0.006
 TIMEOUT = 30.0
 
 
@@ -238,7 +244,7 @@ class Delivery:
             lane.active += 1
             self._running += 1
             batch.append((lane, lane.waiting.popleft()))
-            if len(batch) == SIGN_TOGETHER:
+            if len(batch) >= (MANY if self._running > MANY else SIGN_TOGETHER):
                 self._start(batch)
                 batch = []
         if batch:
@@ -335,10 +341,14 @@ class Delivery:
         self._dispatch_soon()
 
     def _dispatch_soon(self) -> None:
-        """Once per turn of the loop, so that what becomes free together is signed together."""
+        """Once per turn of the loop, or less often, so that what becomes free together is signed together."""
         if not self._dispatching:
             self._dispatching = True
-            asyncio.get_running_loop().call_soon(self._dispatch)
+            loop = asyncio.get_running_loop()
+            if self._running > MANY:
+                loop.call_later(GATHER, self._dispatch)
+            else:
+                loop.call_soon(self._dispatch)
 
     def _leave(self, lane: _Lane, *, slow: bool) -> None:
         lane.active -= 1
