@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import pytest
@@ -31,6 +33,17 @@ def test_the_story_once() -> None:
     assert said.err == ""
 
 
+@pytest.fixture
+def log_as_before() -> Iterator[None]:
+    """The demo says where the log of its process goes; the tests that come after it in this one look at theirs."""
+    logger = logging.getLogger("cuicui")
+    level, propagate, handlers = logger.level, logger.propagate, logger.handlers[:]
+    yield
+    logger.setLevel(level)
+    logger.propagate, logger.handlers[:] = propagate, handlers
+
+
+@pytest.mark.usefixtures("log_as_before")
 async def test_a_step_that_fails_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """ "Non-zero if any step failed": here both nodes are sent to the same port."""
     with demo.reserved(1) as (port,):
