@@ -45,8 +45,8 @@ SIGN_TOGETHER = 8
 """Signed by one thread at a time, one after the other, while there is little to do."""
 
 MANY = 32
-"""With more under way than this, as many are signed together, and what becomes free is gathered for GATHER seconds:
-to hand a few to a thread and back costs as much as to sign a quarter of one."""
+"""With more under way than this, those that hang not counted, as many are signed together, and what becomes free is
+gathered for GATHER seconds: to hand a few to a thread and back costs as much as to sign a quarter of one."""
 GATHER = 0.006
 TIMEOUT = 30.0
 
@@ -244,7 +244,7 @@ class Delivery:
             lane.active += 1
             self._running += 1
             batch.append((lane, lane.waiting.popleft()))
-            if len(batch) >= (MANY if self._running > MANY else SIGN_TOGETHER):
+            if len(batch) >= (MANY if self._running - self._slow > MANY else SIGN_TOGETHER):
                 self._start(batch)
                 batch = []
         if batch:
@@ -345,7 +345,7 @@ class Delivery:
         if not self._dispatching:
             self._dispatching = True
             loop = asyncio.get_running_loop()
-            if self._running > MANY:
+            if self._running - self._slow > MANY:
                 loop.call_later(GATHER, self._dispatch)
             else:
                 loop.call_soon(self._dispatch)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from keys import Identity, TransportKey
-from node.federation.allowance import Allowance
+from node.federation import quota
 from node.federation.batch import FULL
 from node.federation.patience import PAUSE
 from node.observe import counters
@@ -742,7 +742,8 @@ async def test_strangers_do_not_fill_the_disk(
     alice: Home, carol: Stranger, mallory: Stranger, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """security.md §10: a "quota per host"; whom the owner follows there is heard, and a day later everybody is."""
-    monkeypatch.setattr(alice.node.actors.quota, "_each", Allowance(20_000, timedelta(days=1)))
+    monkeypatch.setattr(quota, "ROOM", 20_000)
+    await alice.restart()
     me = alice.node.ids.actor
     friend = mallory.place.stranger("friend")
     relation = await alice.node.owner.follow(friend.iri)

@@ -13,7 +13,6 @@ from sqlalchemy import delete, select
 from node import sweeping
 from node.app import _evidence
 from node.federation import quota
-from node.federation.allowance import Allowance
 from node.federation.examine import Examiner
 from node.model import Iri, Post, Verdict
 from node.storage import actors as stored
@@ -286,9 +285,11 @@ async def test_many_servers_have_no_more_room_than_one_that_is_large(
     alice: Home, carol: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Names cost nothing: a quota for each server alone is none. Where the owner follows somebody, people are heard."""
+    monkeypatch.setattr(quota, "ROOM", 20_000)
+    monkeypatch.setattr(quota, "ALL", 1)
+    await alice.restart()
     await follows(alice, carol)
     neighbour = carol.place.stranger("neighbour")
-    monkeypatch.setattr(alice.node.actors.quota, "_all", Allowance(20_000, timedelta(days=1)))
     me = alice.node.ids.actor
     async with Place() as third, Place() as fourth:
         verdicts = [
@@ -304,8 +305,9 @@ async def test_deletions_do_not_fill_the_disk(
     alice: Home, carol: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each leaves a tombstone, of posts too that never were: so they have a measure, apart from what is said."""
+    monkeypatch.setattr(quota, "ROOM_FOR_DELETIONS", 2_000)
+    await alice.restart()
     await greet(alice, mallory)
-    monkeypatch.setattr(alice.node.actors.quota, "_deletions_each", Allowance(2_000, timedelta(days=1)))
     verdicts = {
         (await mallory.deliver(mallory.activity("Delete", mallory.new_id()), alice.base)).verdict for _ in range(20)
     }
