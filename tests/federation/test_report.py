@@ -145,6 +145,22 @@ async def test_whom_one_blocks_next_is_no_reason_to_forget_who_was_told_nothing_
     assert told == [(f"/users/{one.name}/inbox", what) for one in (carol, dave) for what in ("Block", "Reject")]
 
 
+async def test_what_parts_us_from_a_blocked_domain_is_owed_whoever_is_blocked_next(
+    alice: Home, carol: Stranger, place: Place
+) -> None:
+    """federation.md §9: the same, of a whole server that is down."""
+    await followed_by(alice, carol)
+    place.answer = 503
+    await alice.node.moderation.block(f"127.0.0.1:{place.port}")
+    await alice.node.moderation.block("unheard.of.example")
+    place.answer = 202
+    place.received.clear()
+    alice.clock.forward(timedelta(hours=2))
+    alice.node.delivery.wake()
+    await alice.quiet()
+    assert [str(item.json["type"]) for item in place.received] == ["Reject"]
+
+
 @pytest.mark.parametrize("how", ["the setting is off", "a domain", "an imported list"])
 async def test_nobody_is_told_otherwise(
     tmp_path: Path, clock: FakeClock, carol: Stranger, place: Place, how: str
