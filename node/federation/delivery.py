@@ -268,18 +268,15 @@ class Delivery:
             await self._compared.look([job for _, job in batch])
         except StoreError as error:  # the header is a courtesy: what is owed goes out without it
             log.warning("followers not compared", extra={"why": error.message})
-        try:
-            signed = await asyncio.get_running_loop().run_in_executor(
-                self._threads, lambda: [self._sign(job, dialect, kind, now) for job, dialect, kind in orders]
-            )
-        except Exception as error:
-            for lane, job in batch:
-                log.exception("could not sign", extra={"activity": job.activity, "inbox": job.inbox})
-                self._finish(lane, job, Fate.DROPPED, f"could not sign: {error}")
-                self._leave(lane, slow=False)
-            return
+        signed = await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: [self._sign_or_tell(job, dialect, kind, now) for job, dialect, kind in orders]
+        )
         for (lane, job), (_, dialect, kind), headers in zip(batch, orders, signed, strict=True):
-            self._spawn(self._attempt(lane, job, dialect, kind, headers))
+            if headers is None:
+                self._finish(lane, job, Fate.DROPPED, "could not sign")
+                self._leave(lane, slow=False)
+            else:
+                self._spawn(self._attempt(lane, job, dialect, kind, headers))
 
     def _choose(self, lane: _Lane, job: Job) -> tuple[Dialect, KeyKind]:
         dialect, kind = httpsig.choose(_memory(lane.host), (), False, self._clock())
@@ -288,6 +285,15 @@ class Delivery:
     def _sender(self, job: Job) -> Iri:
         """What others said is passed on in the owner's name; its own proof speaks for it."""
         return job.actor if job.actor == self._ids.server_actor else self._ids.actor
+
+    def _sign_or_tell(self, job: Job, dialect: Dialect, kind: KeyKind, now: datetime) -> dict[str, str] | None:
+        try:
+            return self._sign(job, dialect, kind, now)
+        except Unreachable as failure:  # an inbox that a stranger wrote, and nothing can be sent to
+            log.warning("could not sign", extra={"activity": job.activity, "inbox": job.inbox, "why": failure.message})
+        except Exception:  # a defect of ours: it would fail again, and its neighbours are to be sent
+            log.exception("could not sign", extra={"activity": job.activity, "inbox": job.inbox})
+        return None
 
     def _sign(self, job: Job, dialect: Dialect, kind: KeyKind, now: datetime) -> dict[str, str]:
         digest = self._digests.get(job.activity)

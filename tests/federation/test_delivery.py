@@ -148,6 +148,23 @@ async def test_the_dead_and_the_slow_delay_only_themselves(alice: Home, places: 
     await eventually(only_theirs)
 
 
+async def test_an_address_that_nothing_can_be_sent_to_costs_its_neighbours_nothing(
+    alice: Home, places: list[Place], caplog: pytest.LogCaptureFixture
+) -> None:
+    """security.md §0: what one stranger says (here: where their inbox is) decides about nobody else's mail."""
+    mallory, *others = [one.stranger(f"s{number}") for number, one in enumerate(places)]
+    mallory.extra["inbox"] = f"{mallory.iri}/in\u202ebox"
+    mallory.publish()
+    await _followed_by(alice, mallory, *others)
+    caplog.clear()
+    await alice.node.owner.post(Draft("to all others"))
+    await alice.quiet()
+    assert [len(one.received) for one in places] == [0, 1, 1, 1]
+    (said,) = [line for line in caplog.records if line.name == "cuicui.delivery" and line.levelname == "WARNING"]
+    assert said.message == "could not sign"
+    assert said.exc_info is None, "an address of a stranger's making is no defect of ours"
+
+
 async def test_a_server_that_comes_back_gets_everything_in_a_minute(alice: Home, carol: Stranger) -> None:
     """federation.md §9: "0, 1 min, 5 min, 20 min …": nothing is lost, nothing is sent twice."""
     await _followed_by(alice, carol)
