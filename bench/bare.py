@@ -1,6 +1,7 @@
 """What the floor is measured on: an aiohttp handler that only answers, an aiohttp client that only posts.
 
-`python -m bench.bare server PORT` · `python -m bench.bare client PORT` (posts on command).
+`python -m bench.bare server PORT` answers; `… client` posts on command, one after the other; `… clients` 64 side by
+side, on the loop that the node uses.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ async def server(port: int) -> None:
     await asyncio.Event().wait()
 
 
-async def client(port: int) -> None:
+async def client(at_once: int) -> None:
     reader = asyncio.StreamReader(limit=1 << 22)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     connector = aiohttp.TCPConnector(limit=0, family=socket.AF_INET)
@@ -49,9 +50,17 @@ async def client(port: int) -> None:
                     async with session.post(url, data=body, headers=headers) as answer:
                         await answer.read()
 
-            await asyncio.gather(*(post(body, urls, headers) for _ in range(64)))
+            await asyncio.gather(*(post(body, urls, headers) for _ in range(at_once)))
             say(posted=len(command["urls"]))
 
 
 if __name__ == "__main__":
-    uvloop.run({"server": server, "client": client}[sys.argv[1]](int(sys.argv[2])))
+    match sys.argv[1:]:
+        case ["server", port]:
+            uvloop.run(server(int(port)))
+        case ["client"]:
+            asyncio.run(client(1))  # one at a time uvloop is the dearer: every turn of the loop has one thing to do
+        case ["clients"]:
+            uvloop.run(client(64))
+        case _:
+            sys.exit(__doc__)

@@ -195,6 +195,8 @@ def _tell(table: Table, name: str, words: str, result: Result, floor: Floor | No
     table.row(f"{name}.lost", f"{words}: not reached", result.lost, "", 0)
     if target and floor is not None:
         table.row(f"{name}.ratio", f"{words}: as a multiple of the floor", result.cpu_ms / floor.delivery, "×", 1.4)
+        of_many = result.cpu_ms / floor.delivery_side_by_side
+        table.row(f"{name}.ratio_side_by_side", f"{words}: of the floor with POSTs side by side", of_many, "×")
 
 
 async def _flat(table: Table, node: Child, sink: Sink, count: int, before: float) -> None:

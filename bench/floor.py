@@ -29,6 +29,9 @@ class Floor:
     json: float
     insert: float
     post_to_new_host: float
+    """One after the other, as every other part is measured."""
+    posts_side_by_side: float
+    """The same with 64 under way at a time."""
 
     @property
     def inbound(self) -> float:
@@ -37,6 +40,10 @@ class Floor:
     @property
     def delivery(self) -> float:
         return self.rsa_sign + self.post_to_new_host
+
+    @property
+    def delivery_side_by_side(self) -> float:
+        return self.rsa_sign + self.posts_side_by_side
 
 
 def each(work: Callable[[], object], times: int) -> float:
@@ -74,7 +81,8 @@ async def measure(scratch: Path, table: Table, *, quick: bool) -> Floor:
         sha256=each(lambda: hashlib.sha256(body).digest(), rounds * 10),
         json=each(lambda: json.loads(body), rounds * 5),
         insert=_insert(scratch, body, 20 if quick else 60),
-        post_to_new_host=await _post(scratch, body, 1500 if quick else 4000),
+        post_to_new_host=await _post(scratch, "client", body, 500 if quick else 1500),
+        posts_side_by_side=await _post(scratch, "clients", body, 500 if quick else 1500),
     )
     table.section("floor", f"CPU of each part alone; a note is {len(body)} bytes")
     for name, words in {
@@ -87,10 +95,13 @@ async def measure(scratch: Path, table: Table, *, quick: bool) -> Floor:
         "json": "JSON parse of a note",
         "insert": "SQLite insert of a note, 100 to a transaction, synchronous=FULL",
         "post_to_new_host": "aiohttp POST to a new host",
+        "posts_side_by_side": "aiohttp POST to a new host, 64 side by side",
     }.items():
         table.row(f"floor.{name}", words, getattr(floor, name), "ms")
     table.row("floor.inbound", "inbound floor: request + RSA verify + JSON + insert", floor.inbound, "ms")
     table.row("floor.delivery", "delivery floor: RSA sign + POST to a new host", floor.delivery, "ms")
+    words = "RSA sign + POST to a new host, 64 side by side"
+    table.row("floor.delivery_side_by_side", words, floor.delivery_side_by_side, "ms")
     return floor
 
 
@@ -122,15 +133,18 @@ def _insert(scratch: Path, body: bytes, batches: int) -> float:
     return spent * 1000 / (batches * 100)
 
 
-async def _post(scratch: Path, body: bytes, count: int) -> float:
+async def _post(scratch: Path, which: str, body: bytes, count: int) -> float:
+    """The best of three rounds, each to hosts of its own."""
     sink = await wire.serve(lambda _line, _head, _body: wire.ACCEPTED)
     port = wire.port_of(sink)
-    urls = [f"http://127.3.{n // 250}.{n % 250 + 1}:{port}/inbox" for n in range(count)]
-    async with child(["bench.bare", "client", "0"], scratch / "floor.log") as client:
+    best = float("inf")
+    async with child(["bench.bare", which], scratch / "floor.log") as client:
         await client.hear()
         await client.ask(body=body.decode(), urls=[f"http://127.2.0.1:{port}/inbox"] * 64)
-        before = client.cpu()
-        await client.ask(body=body.decode(), urls=urls)
-        spent = client.cpu() - before
+        for network in (3, 4, 5):
+            urls = [f"http://127.{network}.{n // 250}.{n % 250 + 1}:{port}/inbox" for n in range(count)]
+            before = client.cpu()
+            await client.ask(body=body.decode(), urls=urls)
+            best = min(best, (client.cpu() - before) * 1000 / count)
     sink.close()
-    return spent * 1000 / count
+    return best
