@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from keys import passphrase as passphrases
 from node import founding, running, settings
 from node.app import Node
 from node.errors import NotAllowed
-from node.founding import Founded
 from node.lazily import when_used
 from node.opening import introduce, passphrase_from, with_data
 from node.printing import hint, out, say
@@ -28,6 +28,7 @@ else:  # a node that runs does not need it
     story = when_used("node.demo")
 
 DONE = 0
+INTERRUPTED = 128 + signal.SIGINT
 
 
 async def init(
@@ -82,8 +83,7 @@ def run(data: Path, passphrase_file: Path | None, listen: str | None) -> int:
     chosen = settings.load(data, flags={"listen": listen})
     if not founding.exists(chosen):
         chosen = _first_settings(data, chosen, listen)
-        made = asyncio.run(_found_here(chosen, passphrase_file))
-        say(f"made a node for @{made.ids.acct} in {data}")
+        _in_a_child(functools.partial(_found_here, chosen, passphrase_file))
     with running.only_one(data):
         running.run_loop(running.serve(chosen, passphrase_from(passphrase_file), functools.partial(_welcome, data)))
     return DONE
@@ -97,13 +97,40 @@ def _first_settings(data: Path, chosen: Settings, listen: str | None) -> Setting
     return settings.load(data, flags={"listen": listen, "base_url": f"http://{listen}"})
 
 
-async def _found_here(chosen: Settings, passphrase_file: Path | None) -> Founded:
-    return await founding.found(
+def _found_here(chosen: Settings, passphrase_file: Path | None) -> None:
+    work = founding.found(
         chosen,
         handle=founding.default_handle(),
         password=os.environ.get("CUICUI_PASSWORD") or None,
         passphrase=_new_passphrase(passphrase_file, ask=False),
     )
+    made = asyncio.run(work)
+    say(f"made a node for @{made.ids.acct} in {chosen.data}")
+
+
+def _in_a_child(work: Callable[[], None]) -> None:
+    """Do it in a process of its own, and leave as that one did if it failed.
+
+    What it loads ends with it: to make a node takes Alembic and more, 15 MiB that a node which then runs for
+    months would hold without ever using them again.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except KeyboardInterrupt:  # said by one of the two is enough
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        raise click.exceptions.Exit(DONE)
+    try:
+        _, ended = os.waitpid(child, 0)
+    except KeyboardInterrupt:  # the child heard of it too, and takes away what it made
+        os.waitpid(child, 0)
+        raise
+    status = os.waitstatus_to_exitcode(ended)
+    if status != DONE:
+        raise click.exceptions.Exit(status if status > 0 else 128 - status)
 
 
 def _welcome(data: Path, node: Node) -> None:

@@ -72,13 +72,10 @@ cli.main()
 
 @pytest.fixture(scope="module")
 def idle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    """What a node says of itself, two seconds after it first answered a stranger."""
+    """What a node says of itself, two seconds after it first answered a stranger; `run` has just made it."""
     data, port = tmp_path_factory.mktemp("idle") / "node", free_port()
-    where = ["--data", str(data)]
-    address = ["--base-url", f"http://127.0.0.1:{port}", "--handle", "alice"]
-    subprocess.run([sys.executable, "-m", "node", "init", *where, *address], cwd=ROOT, check=True, timeout=60)
     done = subprocess.run(
-        [sys.executable, "-c", _WATCHER, str(port), "run", *where],
+        [sys.executable, "-c", _WATCHER, str(port), "run", "--data", str(data), "--listen", f"127.0.0.1:{port}"],
         cwd=ROOT,
         check=True,
         timeout=90,

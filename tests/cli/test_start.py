@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -70,6 +72,37 @@ def test_init_where_no_directory_can_be(tmp_path: Path, below: str) -> None:
     assert said.status == 1
     assert said.err.count("\n") == 2
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_run_where_no_directory_can_be(tmp_path: Path, below: str) -> None:
+    """The node that `run` is to make cannot be made: one sentence and a hint, and nothing is listened on."""
+    (tmp_path / "file").write_text("mine")
+    said = cuicui("run", "--data", tmp_path / "file" / below, "--listen", f"127.0.0.1:{free_port()}")
+    assert said.status == 1
+    assert said.err.count("\n") == 2
+    assert said.out == ""
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_ctrl_c_while_run_makes_a_node_leaves_nothing(tmp_path: Path) -> None:
+    """All of a node, or nothing: also when it is made by `run`, in a process of its own that hears of it too."""
+    data = tmp_path / "node"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "node", "run", "--data", str(data), "--listen", f"127.0.0.1:{free_port()}"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 20
+    while not data.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert (process.returncode, said) == (130, "\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_run_without_configuration_makes_a_node_in_under_a_second(tmp_path: Path) -> None:
