@@ -111,8 +111,8 @@ def _found_here(chosen: Settings, passphrase_file: Path | None) -> None:
 def _in_a_child(work: Callable[[], None]) -> None:
     """Do it in a process of its own, and leave as that one did if it failed.
 
-    What it loads ends with it: to make a node takes Alembic and more, 15 MiB that a node which then runs for
-    months would hold without ever using them again.
+    What it loads ends with it: to make a node takes 5 MiB, which a node that then runs for months would hold
+    without ever using them again.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Bring the database to the newest schema: a snapshot first, then Alembic, forward only."""
+"""The newest schema: made at once in an empty database; in any other by Alembic, forward only, after a snapshot."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sqlite3
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Column, MetaData, String, Table, insert
 
 from node.errors import StoreError
 from node.storage.schema import HEAD, metadata
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from node.storage.store import Store
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+"""Where Alembic keeps what it has done."""
 
 
 async def migrate(store: Store, *, snapshots: Path | None, now: datetime) -> str | None:
@@ -38,7 +43,7 @@ async def migrate(store: Store, *, snapshots: Path | None, now: datetime) -> str
         saved = snapshot(store.path, snapshots / f"before-{HEAD}-{now:%Y%m%dT%H%M%SZ}.db")
     try:
         async with store.write() as tx:
-            await tx.run_sync(_upgrade)
+            await tx.run_sync(make if before is None else upgrade)
     except StoreError as error:
         if saved is not None:
             error.hint = f"the database as it was is in {saved}"
@@ -73,7 +78,15 @@ def snapshot(source: Path, target: Path) -> Path:
     return target
 
 
-def _upgrade(connection: Connection) -> None:
+def make(connection: Connection) -> None:
+    """All tables, as the newest schema has them, in an empty database: the same as all migrations, without Alembic."""
+    metadata.create_all(connection)
+    _version.create(connection)
+    connection.execute(insert(_version).values(version_num=HEAD))
+
+
+def upgrade(connection: Connection) -> None:
+    """Each migration that has not been done, in its order."""
     from alembic.migration import MigrationContext
     from alembic.operations import Operations
     from alembic.script import ScriptDirectory
