@@ -229,5 +229,17 @@ def encode_base(lines: list[str]) -> bytes:
 
 
 def evidence(fields: Fields, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """These headers as received, each once, in the order asked."""
-    return tuple([(name, line) for name in dict.fromkeys(names) for line in fields.get(name, ())])
+    """These headers as received, each once, in the order asked. Bytes that are no text cannot be kept: refused."""
+    found = tuple([(name, line) for name in dict.fromkeys(names) for line in fields.get(name, ())])
+    for name, line in found:
+        if not (line.isascii() or _is_text(line)):
+            malformed(f"the header {name[:60]!r} is not UTF-8")
+    return found
+
+
+def _is_text(line: str) -> bool:
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

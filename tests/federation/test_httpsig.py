@@ -181,6 +181,19 @@ def test_evidence_holds_what_was_covered_and_the_signature_as_received():
     assert dict(kept)["signature"] == headers["Signature"]
 
 
+@pytest.mark.parametrize("dialect", ["cavage", "rfc9421"])
+def test_evidence_is_text(dialect):
+    """Decision 8: what is covered is kept, and kept as text; bytes that are none are refused at the door."""
+    for value, expected in (("caf\u00e9", "signed"), ("caf\udce9", "bad_signature_header")):
+        if dialect == "cavage":
+            request = cavage_over("(request-target) host date digest x-note", headers={"x-note": "caf\u00e9"})
+        else:
+            names = "@method @target-uri content-digest x-note"
+            request = rfc9421_over(names, ED_PARAMS, headers={"x-note": "caf\u00e9"})
+        headers = tuple((name, value if name == "x-note" else old) for name, old in request.headers)
+        assert verdict(Incoming(request.method, request.target, headers, request.body)) == expected
+
+
 # ── a second opinion ─────────────────────────────────────────────────────────────────────────
 
 

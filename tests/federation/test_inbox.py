@@ -817,6 +817,29 @@ async def test_noise_in_the_headers_is_refused_and_can_be_written_down(alice: Ho
             await alice.node.reception.write_down()
 
 
+async def test_bytes_that_are_no_text_cost_the_neighbours_nothing(
+    alice: Home, carol: Stranger, mallory: Stranger
+) -> None:
+    """house.md, batches: "its neighbours never notice". What is kept of a request is text: another is refused."""
+    await greet(alice, mallory)
+    body = json.dumps(mallory.say("spoiled", alice.node.ids.actor)).encode()
+    lines = [f"{name}: {value}".encode() for name, value in mallory.signed("POST", f"{alice.base}/inbox", body)]
+    head = [b"POST /inbox HTTP/1.1", *lines[:-1], lines[-1] + b',note="\xff"', b"Content-Type: " + AP.encode()]
+    head += [b"Connection: close", b"Content-Length: %d" % len(body), b"", b""]
+    await greet(alice, carol)
+    async with alice.node.store.write():  # so that all wait for one batch
+        says = [carol.say(f"unharmed {number}", alice.node.ids.actor) for number in range(8)]
+        sent = [asyncio.ensure_future(carol.deliver(said, alice.base)) for said in says]
+        reader, writer = await asyncio.open_connection("127.0.0.1", alice.settings.listen_port)
+        writer.write(b"\r\n".join(head) + body)
+        await asyncio.sleep(0.3)
+    assert b'"code": "bad_signature_header"' in await asyncio.wait_for(reader.read(65536), 5)
+    writer.close()
+    assert {reply.status for reply in await asyncio.gather(*sent)} == {202}
+    assert await alice.shows("unharmed 7")
+    assert await alice.shows("spoiled") is None
+
+
 async def test_keys_that_are_too_small_are_no_keys(alice: Home, carol: Stranger, place: Place) -> None:
     """http-signatures §6: "Reject RSA < 2048"."""
     small = rsa.generate_private_key(public_exponent=65537, key_size=1024)
