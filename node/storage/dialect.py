@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -22,8 +22,14 @@ Row = Mapping[str, Any]
 V = TypeVar("V")
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
+
 def ms(when: datetime) -> int:
-    return int(when.timestamp() * 1000)
+    """Whole milliseconds, without a float between: that rounds the last microsecond of 9999 up to a year
+    that no date has."""
+    return (when - _EPOCH) // _MS
 
 
 def ms_or_none(when: datetime | None) -> int | None:

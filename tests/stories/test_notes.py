@@ -150,6 +150,24 @@ async def test_dates_of_others_are_not_believed_beyond_reason(alice: Home, carol
     assert past.note.published >= now - timedelta(days=3700)
 
 
+@pytest.mark.parametrize(
+    "when", ["9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.9999999999+00:00", "0001-01-01T00:00:00.000001Z"]
+)
+async def test_the_ends_of_the_calendar_can_be_read_again(alice: Home, carol: Stranger, when: str) -> None:
+    """security.md §4: "one bad row never breaks a page"; so what is kept is a date whenever it is looked at."""
+    me = alice.node.ids.actor
+    said = carol.say("at the end of days", me, updated=when)
+    asked = carol.say("until the end of days", me, type="Question", oneOf=[{"name": "yes"}], endTime=when, closed=when)
+    for activity in (said, asked):
+        assert (await carol.deliver(activity, alice.base)).status == 202
+    for words in ("at the end of days", "until the end of days"):
+        post = await alice.shows(words)
+        assert post is not None
+        edge = post.note.updated or (post.note.poll and post.note.poll.ends)
+        assert edge is not None
+        assert edge.year == int(when[:4])
+
+
 # ── when something of ours fails ─────────────────────────────────────────────────────────────
 
 
