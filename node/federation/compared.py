@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from node.federation import synchronise
+from node.federation import parse, synchronise
 from node.ids import Ids
 from node.model import PUBLIC, Iri
 from node.storage import relations
@@ -57,6 +57,6 @@ class Compared:
 
 
 def _readers(body: bytes) -> set[str]:
-    """Whom an activity is addressed to, as far as it is written as ours are: in lists."""
+    """Whom an activity is addressed to. What is passed on is written as others write: a string, nothing, a number."""
     document = json.loads(body)
-    return {iri for name in ("to", "cc") for iri in document.get(name, ()) if isinstance(iri, str)}
+    return {iri for name in ("to", "cc") for iri in parse.iris_of(document.get(name))}

@@ -202,3 +202,21 @@ async def test_a_post_that_came_with_a_thread_is_at_home_once_its_author_sends_i
     assert await alice.texts() == ["<p>in passing</p>"]
     async with alice.node.store.read() as tx:
         assert [Iri(post.note.iri) for post in await timelines.home_posts(tx)] == [note["id"]]
+
+
+async def test_an_answer_addressed_in_an_odd_way_is_passed_on_and_holds_up_nothing(
+    alice: Home, dave: Stranger, mallory: Stranger
+) -> None:
+    """security.md §4, wrong types: how a stranger writes `to` decides about nobody else's mail."""
+    await followed_by(alice, mallory)
+    await greet(alice, dave)
+    post = await said(alice, "what do you think?")
+    await alice.quiet()
+    note = dave.note("oddly", to=[PUBLIC], cc=[alice.node.ids.followers], inReplyTo=post.note.iri)
+    odd = dave.prove({**dave.create(dave.prove(note)), "to": None, "cc": 7})
+    assert (await dave.deliver(odd, alice.base)).status == 202
+    await alice.quiet()
+    assert [item.json["id"] for item in mallory.place.of_type("Create")][1:] == [odd["id"]]
+    await said(alice, "and then?")
+    await alice.quiet()
+    assert len(mallory.place.of_type("Create")) == 3
