@@ -168,7 +168,6 @@ class Delivery:
 
     async def run(self) -> None:
         """Until stop(). Rows that a dead predecessor of the same name held are free again first."""
-        self._took_over = False
         while not self._stopping:
             self._wake.clear()
             await self._take_offered()
@@ -213,8 +212,12 @@ class Delivery:
     async def _line_up(self, jobs: Sequence[Job]) -> None:
         # Again until all are there: while it reads, a lane that was there may end.
         while strangers := {job.origin for job in jobs if job.origin not in self._lanes}:
-            async with self._store.read() as tx:
-                known = await hosts.get_many(tx, strangers)
+            try:
+                async with self._store.read() as tx:
+                    known = await hosts.get_many(tx, strangers)
+            except BaseException:
+                self._offered.extend(jobs)  # they are held, so nobody else takes them up
+                raise
             for origin in strangers:
                 # What is not written yet is newer than what was read.
                 unwritten = self._settled.hosts.get(origin) or self._writing.get(origin)
@@ -374,7 +377,6 @@ class Delivery:
 
     def _finish(self, lane: _Lane, job: Job, fate: Fate, error: str, wish: float | None = None) -> None:
         now = self._clock()
-        self._held.discard(job.id)
         self._compared.forget(job)
         count(fate.value)
         level = logging.DEBUG if fate is Fate.DONE else logging.INFO
@@ -418,7 +420,6 @@ class Delivery:
         if dormant:
             log.warning("host is dormant", extra={"host": host.origin, "since": since.isoformat(), "why": error})
             self._settled.done += [job.id, *(waiting.id for waiting in lane.waiting)]
-            self._held.difference_update(waiting.id for waiting in lane.waiting)
             lane.waiting.clear()
             self._spawn(self._drop(host.origin))
             return
@@ -429,7 +430,6 @@ class Delivery:
 
     def _wait_for(self, host: Host, job: Job) -> None:
         """Not now: the host failed and its time has not come. To a dormant one nothing is kept (federation.md §9)."""
-        self._held.discard(job.id)
         if host.dormant or host.next_at is None:
             count("dropped.dormant")
             self._settled.done.append(job.id)
@@ -470,6 +470,10 @@ class Delivery:
                     if self._stopping:
                         break
                     await asyncio.sleep(1)
+                else:  # not before: what is sent and not written down looks like a row that nobody has
+                    self._held.difference_update(batch.done, (item.id for item in batch.retry))
+                    if self._more:
+                        self._wake.set()
                 self._writing = {}
                 await asyncio.sleep(0.02 if self._running > PER_HOST else 0)
         finally:

@@ -17,6 +17,7 @@ from aiohttp import web
 from sqlalchemy import select
 
 from node import app
+from node.errors import StoreError
 from node.federation import httpsig
 from node.model import Draft, Visibility
 from node.storage import activities, hosts, queue, schema
@@ -473,3 +474,95 @@ async def test_a_host_that_is_done_while_another_is_looked_up_is_not_lost(
         delivery._store = store
     await _came(carol.place, 2)
     await _came(mallory.place, 1)
+
+
+class _Failing(_Lingering):
+    """The store, of which the next reading fails: a disk that gives an error once."""
+
+    left = 1
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        if self.left:
+            self.left -= 1
+            raise StoreError("the disk gave an error")
+        async with self._store.read() as tx:
+            yield tx
+
+
+async def test_what_cannot_be_looked_up_once_is_sent_all_the_same(alice: Home, carol: Stranger) -> None:
+    """Deliver: "no delivery lost". An error of the database between the commit and the sending is not the end of it."""
+    await _followed_by(alice, carol)
+    delivery = alice.node.delivery
+    store = delivery._store
+    disk = _Failing(store)
+    delivery._store = disk  # type: ignore[assignment]
+    try:
+        await alice.node.owner.post(Draft("in spite of the disk"))
+
+        async def tried() -> bool:
+            return disk.left == 0
+
+        await eventually(tried)
+    finally:
+        delivery._store = store
+    await _came(carol.place, 1)
+    await alice.quiet()
+    assert len(carol.place.received) == 1
+
+
+class _Unwritable(_Lingering):
+    """The store, which cannot be written while `full`: a disk without room."""
+
+    full = False
+    refused = 0
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        if self.full:
+            self.refused += 1
+            raise StoreError("the disk is full")
+        async with self._store.write() as tx:
+            yield tx
+
+    def read(self) -> Any:
+        return self._store.read()
+
+
+@pytest.mark.parametrize("for_", [timedelta(), timedelta(minutes=3)], ids=["for a moment", "longer than a lease"])
+async def test_what_was_delivered_while_the_disk_was_full_is_not_sent_again(
+    alice: Home, carol: Stranger, for_: timedelta
+) -> None:
+    """What was delivered is settled when that can be written, whoever else wanted to write meanwhile, and failed."""
+    await _followed_by(alice, carol)
+    delivery = alice.node.delivery
+    store = delivery._store
+    disk = _Unwritable(store)
+    delivery._store = disk  # type: ignore[assignment]
+
+    async def fill(_item: Received) -> web.StreamResponse:
+        disk.full = True
+        return web.Response(status=202)
+
+    carol.place.answer = fill
+    try:
+        await alice.node.owner.post(Draft("only once"))
+
+        async def unsettled() -> bool:
+            return disk.refused > 0
+
+        await eventually(unsettled)
+        carol.place.answer = 202
+        before = disk.refused
+        await _later(alice, for_)
+
+        async def both_failed() -> bool:
+            return disk.refused > before
+
+        await eventually(both_failed)
+        disk.full = False
+        await alice.quiet()
+    finally:
+        delivery._store = store
+    await asyncio.sleep(0.2)
+    assert len(carol.place.received) == 1
