@@ -57,8 +57,9 @@ class Response:
 
     @property
     def media_type(self) -> str:
-        """`application/activity+json`: lower case, without parameters; "" when the server does not say."""
-        return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        """`application/activity+json`: lower case, without parameters; "" when the server says nothing in ASCII."""
+        said = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return said if said.isascii() else ""
 
     @property
     def profile(self) -> str | None:

@@ -9,7 +9,9 @@ from asyncio.selector_events import BaseSelectorEventLoop
 
 import pytest
 from aiohttp import web
+from sqlalchemy import select
 
+from node.storage import schema
 from tests.support.attack import greet, nothing_changes
 from tests.support.following import follows
 from tests.support.homes import Home, eventually
@@ -157,3 +159,27 @@ async def test_names_count_as_they_are_written(alice: Home, carol: Stranger, mal
     if name in ("actor", "object", "id", "type"):
         async with nothing_changes(alice, carol, but=("actors", "keys", "hosts")):
             assert (await mallory.deliver(without, alice.base)).status in (400, 401, 403)
+
+
+async def test_an_answer_whose_type_is_no_text_is_told_of_in_text(alice: Home, dave: Stranger) -> None:
+    """security.md §4, "SQLite/UTF-8 encode errors": bytes in a header are no reason to ask a server again for ever."""
+    await follows(alice, dave)
+    asked = 0
+
+    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/\xff\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    async with await asyncio.start_server(odd, "127.0.0.1", 0) as server:
+        where = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/odd"
+        assert (await dave.deliver(dave.activity("Announce", where, to=[PUBLIC]), alice.base)).status == 202
+
+        async def put_off() -> bool:
+            async with alice.node.store.read() as tx:
+                return (await tx.execute(select(schema.arrivals.c.attempts))).scalar_one() == 1
+
+        await eventually(put_off)
+    assert asked == 1
