@@ -76,13 +76,13 @@ def retry_after(seconds: float | None) -> timedelta | None:
 
 
 def wished(value: str | None, now: datetime) -> float | None:
-    """Retry-After in seconds: a number or a date (RFC 9110 §10.2.3)."""
+    """Retry-After in seconds: a number or a date (RFC 9110 §10.2.3). None for what is over or is no time at all."""
     if not value:
         return None
     value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
     try:
-        return (parsedate_to_datetime(value) - now).total_seconds()
-    except (ValueError, TypeError):
+        digits = value.isascii() and value.isdigit()
+        seconds = float(value[:9]) if digits else (parsedate_to_datetime(value) - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):
         return None
+    return seconds if seconds > 0 else None

@@ -183,3 +183,15 @@ async def test_an_answer_whose_type_is_no_text_is_told_of_in_text(alice: Home, d
 
         await eventually(put_off)
     assert asked == 1
+
+
+async def test_a_date_that_no_calendar_has_is_no_date(alice: Home, carol: Stranger, mallory: Stranger) -> None:
+    """RFC 9110 §10.2.3: Retry-After is a date or a number. What is neither says nothing, and breaks nothing."""
+
+    async def busy(_request: web.Request) -> web.StreamResponse:
+        return web.Response(status=503, headers={"Retry-After": "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"})
+
+    mallory.place.documents["/users/mallory"] = busy
+    async with nothing_changes(alice, carol):
+        reply = await mallory.deliver(mallory.say("x", alice.node.ids.actor), alice.base)
+        assert reply.verdict == (503, "key_unreachable")

@@ -18,6 +18,7 @@ from node.federation.schedule import (
     fate_of,
     next_attempt,
     retry_after,
+    wished,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,3 +59,18 @@ def test_a_hosts_own_wish_is_heard_up_to_a_day(seconds: float | None) -> None:
     wish = retry_after(seconds)
     assert (wish is None) == (seconds is None or seconds <= 0)
     assert wish is None or timedelta() <= wish <= LONGEST_RETRY_AFTER
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "Thu, 01 Jan 2026 00:00:00 GMT", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "soon", "²", " "]
+)
+def test_what_is_over_or_no_time_is_no_wish(value: str) -> None:
+    """Heard as one, it would have every try that there is made at once, and then give up."""
+    assert wished(value, datetime(2026, 6, 1, tzinfo=UTC)) is None
+
+
+def test_a_wish_is_a_number_or_a_date() -> None:
+    """RFC 9110 §10.2.3: "either an HTTP-date … or a non-negative decimal integer"."""
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    assert wished(" 120 ", now) == 120
+    assert wished("Mon, 01 Jun 2026 01:00:00 GMT", now) == 3600
