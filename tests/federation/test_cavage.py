@@ -39,6 +39,7 @@ def test_unknown_parameters_are_passed_over():
         'keyId="a",KEYID="b"',
         'keyId="a",',
         'keyId="a\\"b"',
+        'keyId="a\\b"',
         'key id="a"',
         "created=soon",
         "created=1.5",

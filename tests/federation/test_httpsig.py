@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from keys import Identity, PublicIdentity, PublicTransport, TransportKey
 from node.errors import Reason, Refused
+from node.federation import claim as claims
 from node.federation import httpsig
 from node.federation.httpsig import Incoming, Memory, Signer
 from node.model import Iri, KeyKind, KeyState, KnownKey, Trust
@@ -319,6 +320,9 @@ def test_a_get_needs_no_digest_and_a_post_without_body_does():
     assert verdict(cavage_over(covered, method="GET", body=b"x")) == "uncovered_body"
     assert verdict(cavage_over(covered, method="POST", body=b"")) == "uncovered_body"
     assert verdict(cavage_over(covered + " digest", method="POST", body=b"")) == "signed"
+    assert verdict(rfc9421_over("@method @target-uri", ED_PARAMS, method="GET", body=b"")) == "signed"
+    assert verdict(rfc9421_over("@method @target-uri", ED_PARAMS, method="GET", body=b"x")) == "uncovered_body"
+    assert verdict(rfc9421_over("@method @target-uri", ED_PARAMS, method="POST", body=b"")) == "uncovered_body"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Signature": None}, {"Authorization": 'Signature keyId="x"'}])
@@ -469,6 +473,13 @@ def test_a_date_that_cannot_be_read_is_stale(date):
     assert verdict(cavage_over("(request-target) host date digest", headers={"date": date})) == "stale"
 
 
+def test_two_dates_are_stale():
+    """security.md §1: which of the two counts is not guessed, also where the signature covers both."""
+    request = cavage_over("(request-target) host date digest", headers={"date": f"{SHARED['date']}, {SHARED['date']}"})
+    twice = [pair for pair in request.headers if pair[0] != "date"] + 2 * [("date", SHARED["date"])]
+    assert verdict(arrives(twice)) == "stale"
+
+
 @pytest.mark.parametrize(
     ("algorithm", "created", "expires", "expected"),
     [
@@ -532,6 +543,21 @@ def test_parameters_of_rfc9421(parameters, expected):
 
 
 @pytest.mark.parametrize("dialect", ["cavage", "rfc9421"])
+def test_long_signature_headers_are_refused(dialect):
+    """security.md §0.10: what is read of a header is bounded, and so is how much one signature covers."""
+    headers = signed(dialect)
+    name = "Signature-Input" if dialect == "rfc9421" else "Signature"
+    longer = ";x=" + "x" * claims.MAX_HEADER if dialect == "rfc9421" else f',x="{"x" * claims.MAX_HEADER}"'
+    assert verdict(arrives(headers | {name: headers[name] + longer})) == "bad_signature_header"
+    more = {f"x-{number}": "y" for number in range(claims.MAX_COVERED)}
+    if dialect == "rfc9421":
+        request = rfc9421_over("@method @target-uri content-digest " + " ".join(more), ED_PARAMS, headers=more)
+    else:
+        request = cavage_over("(request-target) host date digest " + " ".join(more), headers=more)
+    assert verdict(request) == "bad_signature_header"
+
+
+@pytest.mark.parametrize("dialect", ["cavage", "rfc9421"])
 def test_two_signature_headers_are_refused(dialect):
     headers = signed(dialect)
     assert verdict(arrives([*headers.items(), ("Signature", headers["Signature"])])) == "bad_signature_header"
@@ -546,9 +572,17 @@ def test_only_rfc9421_is_read_where_signature_input_is_present():
     assert verdict(arrives({n: v for n, v in modern.items() if n != "Signature-Input"})) == "bad_signature_header"
 
 
-@pytest.mark.parametrize("change", [lambda s: s.rstrip("="), lambda s: s + "=", lambda s: "!" + s[1:], lambda s: ""])
+def _with_stray_bits(text: str) -> str:
+    """Another spelling of the same bytes: the last character before `==` has four bits that say nothing."""
+    return text[:-3] + chr(ord(text[-3]) + 1) + "=="
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda s: s.rstrip("="), lambda s: s + "=", lambda s: "!" + s[1:], lambda s: "", _with_stray_bits],
+)
 def test_signatures_are_padded_base64(change):
-    """Standard, padded base64, and nothing beside it."""
+    """Standard, padded base64 (RFC 4648 §3.5: one spelling), and nothing beside it."""
     headers = signed()
     start, _, value = headers["Signature"].rpartition('signature="')
     headers["Signature"] = f'{start}signature="{change(value[:-1])}"'
