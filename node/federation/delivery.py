@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,13 +16,13 @@ from node.federation import httpsig
 from node.federation.client import Client
 from node.federation.compared import Compared
 from node.federation.httpsig import Dialect, Memory, Signer
+from node.federation.outcomes import Outcomes
 from node.federation.schedule import PROBE_EVERY, Failures, Fate, fate_of, next_attempt, retry_after, wished
 from node.ids import Ids
 from node.keyring import OwnKeys
 from node.model import Clock, Iri, KeyKind, Tell, host_of
 from node.observe import count
 from node.storage import hosts, queue
-from node.storage.dialect import Tx
 from node.storage.hosts import Host
 from node.storage.queue import Job, Retry
 from node.storage.store import Store
@@ -59,26 +59,6 @@ class _Lane:
     waiting: deque[Job] = field(default_factory=deque)
     active: int = 0
     last_knock: datetime | None = None
-
-
-@dataclass(slots=True)
-class _Settled:
-    """Outcomes that wait to be written."""
-
-    done: list[int] = field(default_factory=list)
-    retry: list[Retry] = field(default_factory=list)
-    hosts: dict[str, Host] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.done) + len(self.retry) + len(self.hosts)
-
-    def followed_by(self, later: _Settled) -> _Settled:
-        return _Settled(self.done + later.done, self.retry + later.retry, self.hosts | later.hosts)
-
-    async def write(self, tx: Tx) -> None:
-        await queue.settle(tx, self.done, self.retry)
-        await hosts.put_many(tx, list(self.hosts.values()))
-        await queue.postpone(tx, [host.origin for host in self.hosts.values() if host.next_at is not None])
 
 
 class Delivery:
@@ -121,9 +101,7 @@ class Delivery:
         self._compared = Compared(store, ids)
         self._running = 0
         self._slow = 0
-        self._settled = _Settled()
-        self._writing: dict[str, Host] = {}
-        self._settling: asyncio.Task[None] | None = None
+        self._outcomes = Outcomes(store, written=self._let_go, busy=lambda: self._running > PER_HOST)
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._took_over = False
@@ -220,8 +198,7 @@ class Delivery:
                 raise
             for origin in strangers:
                 # What is not written yet is newer than what was read.
-                unwritten = self._settled.hosts.get(origin) or self._writing.get(origin)
-                host = unwritten or known.get(origin) or Host(origin)
+                host = self._outcomes.unwritten(origin) or known.get(origin) or Host(origin)
                 self._lanes.setdefault(origin, _Lane(host))
         now = self._clock()
         for job in jobs:
@@ -389,20 +366,19 @@ class Delivery:
             )
         match fate:
             case Fate.DONE | Fate.DROPPED:
-                self._settled.done.append(job.id)
+                self._outcomes.done([job.id])
                 self._recover(lane)
             case Fate.GONE:
-                self._settled.done.append(job.id)
+                self._outcomes.done([job.id])
                 self._spawn(self._gone(job))
             case Fate.RETRY:
                 self._fail(lane, job, error, wish, now)
-        self._settle_soon()
 
     def _recover(self, lane: _Lane) -> None:
         host = lane.host
         if host.failures or host.failing_since or host.dormant or host.next_at:
             lane.host = replace(host, failures=0, failing_since=None, next_at=None, dormant=False)
-            self._settled.hosts[host.origin] = lane.host
+            self._outcomes.learned(lane.host)
 
     def _fail(self, lane: _Lane, job: Job, error: str, wish: float | None, now: datetime) -> None:
         """The host failed, not this delivery alone: what else is meant for it waits too."""
@@ -416,14 +392,14 @@ class Delivery:
         own_wish = retry_after(wish)
         next_at = now + PROBE_EVERY if due is None else (now + own_wish if own_wish else due)
         lane.host = replace(host, failures=failures, failing_since=since, next_at=next_at, dormant=dormant)
-        self._settled.hosts[host.origin] = lane.host
+        self._outcomes.learned(lane.host)
         if dormant:
             log.warning("host is dormant", extra={"host": host.origin, "since": since.isoformat(), "why": error})
-            self._settled.done += [job.id, *(waiting.id for waiting in lane.waiting)]
+            self._outcomes.done([job.id, *(waiting.id for waiting in lane.waiting)])
             lane.waiting.clear()
             self._spawn(self._drop(host.origin))
             return
-        self._settled.retry.append(Retry(job.id, next_at, error))
+        self._outcomes.retry(Retry(job.id, next_at, error))
         for waiting in lane.waiting:
             self._wait_for(lane.host, waiting)
         lane.waiting.clear()
@@ -432,14 +408,13 @@ class Delivery:
         """Not now: the host failed and its time has not come. To a dormant one nothing is kept (federation.md §9)."""
         if host.dormant or host.next_at is None:
             count("dropped.dormant")
-            self._settled.done.append(job.id)
+            self._outcomes.done([job.id])
         else:
-            self._settled.retry.append(Retry(job.id, host.next_at, "its host did not answer a moment ago", tried=False))
-        self._settle_soon()
+            self._outcomes.retry(Retry(job.id, host.next_at, "its host did not answer a moment ago", tried=False))
 
     def _learn(self, lane: _Lane, dialect: Dialect, kind: KeyKind) -> None:
         lane.host = replace(lane.host, dialect=dialect, algorithm=kind.value, learned_at=self._clock(), how="worked")
-        self._settled.hosts[lane.host.origin] = lane.host
+        self._outcomes.learned(lane.host)
 
     async def _gone(self, job: Job) -> None:
         async with self._store.write() as tx:
@@ -450,34 +425,11 @@ class Delivery:
         async with self._store.write() as tx:
             await queue.drop_origin(tx, origin)
 
-    def _settle_soon(self) -> None:
-        if self._settling is None:
-            self._settling = asyncio.create_task(self._settle())
-
-    async def _settle(self) -> None:
-        """Write outcomes in batches: what gathers while one is being written goes with the next."""
-        try:
-            while len(self._settled):
-                batch, self._settled = self._settled, _Settled()
-                self._writing = batch.hosts
-                try:
-                    async with self._store.write() as tx:
-                        await batch.write(tx)
-                except StoreError as error:
-                    # Kept and tried again: the rows are leased, so nobody sends them a second time meanwhile.
-                    self._settled = batch.followed_by(self._settled)
-                    log.error("could not settle", extra={"count": len(batch), "why": error.message})
-                    if self._stopping:
-                        break
-                    await asyncio.sleep(1)
-                else:  # not before: what is sent and not written down looks like a row that nobody has
-                    self._held.difference_update(batch.done, (item.id for item in batch.retry))
-                    if self._more:
-                        self._wake.set()
-                self._writing = {}
-                await asyncio.sleep(0.02 if self._running > PER_HOST else 0)
-        finally:
-            self._settling = None
+    def _let_go(self, ids: Iterable[int]) -> None:
+        """Not before their outcome is written: what is sent and not written down looks like a row that nobody has."""
+        self._held.difference_update(ids)
+        if self._more:
+            self._wake.set()
 
     async def renew(self) -> None:
         """Keep the leases of what is still under way. Called now and then."""
@@ -500,11 +452,10 @@ class Delivery:
             await asyncio.wait(set(self._tasks), timeout=deadline - asyncio.get_running_loop().time())
         for task in set(self._tasks):
             task.cancel()
-        if self._settling is not None:
-            await self._settling
+        await self._outcomes.finish()
         try:
             async with self._store.write() as tx:
-                await self._settled.write(tx)
+                await self._outcomes.write(tx)
                 await queue.release_ids(tx, unsent)
                 await queue.release(tx, self._worker)
         except CuicuiError as error:

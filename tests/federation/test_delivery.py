@@ -538,7 +538,7 @@ async def test_what_was_delivered_while_the_disk_was_full_is_not_sent_again(
     delivery = alice.node.delivery
     store = delivery._store
     disk = _Unwritable(store)
-    delivery._store = disk  # type: ignore[assignment]
+    delivery._store = delivery._outcomes._store = disk  # type: ignore[assignment]
 
     async def fill(_item: Received) -> web.StreamResponse:
         disk.full = True
@@ -563,6 +563,6 @@ async def test_what_was_delivered_while_the_disk_was_full_is_not_sent_again(
         disk.full = False
         await alice.quiet()
     finally:
-        delivery._store = store
+        delivery._store = delivery._outcomes._store = store
     await asyncio.sleep(0.2)
     assert len(carol.place.received) == 1
