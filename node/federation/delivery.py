@@ -41,6 +41,9 @@ SLOW_AT_ONCE = 1_500
 """Deliveries that may hang at one time before new ones must wait for them."""
 
 CLAIM = 512
+LANE = 100
+"""Deliveries that wait for one host in memory, when others wait as well; the rest of them stays in the store."""
+
 SIGN_TOGETHER = 8
 """Signed by one thread at a time, one after the other, while there is little to do."""
 
@@ -58,6 +61,8 @@ class _Lane:
     host: Host
     waiting: deque[Job] = field(default_factory=deque)
     active: int = 0
+    slow: int = 0
+    """Of those under way: how many have given their place to the next."""
     last_knock: datetime | None = None
 
 
@@ -94,6 +99,7 @@ class Delivery:
         }
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="sign")
         self._lanes: dict[str, _Lane] = {}
+        self._crowded: set[str] = set()
         self._ready: deque[str] = deque()
         self._offered: deque[Job] = deque()
         self._held: set[int] = set()
@@ -165,8 +171,13 @@ class Delivery:
             self._look = True
 
     def _room(self) -> int:
-        """How many more jobs it is worth holding in memory."""
-        return self._at_once * 4 - len(self._held) + self._slow
+        """How many more jobs it is worth holding in memory, of hosts that are not crowded: those that hang, or for
+        which many jobs wait. What waits there counts no further, or one host would keep all others out."""
+        lanes = [lane for origin in self._crowded if (lane := self._lanes.get(origin)) is not None]
+        lanes = [lane for lane in lanes if lane.slow or len(lane.waiting) >= LANE]
+        self._crowded = {lane.host.origin for lane in lanes}
+        beside = sum(len(lane.waiting) - (0 if lane.slow else LANE) for lane in lanes)
+        return self._at_once * 4 - len(self._held) + self._slow + beside
 
     async def _take_offered(self) -> None:
         if self._offered:
@@ -177,7 +188,7 @@ class Delivery:
         limit = min(CLAIM, self._room())
         async with self._store.write() as tx:
             freed = 0 if self._took_over else await queue.release(tx, self._worker)
-            jobs = await queue.claim(tx, self._worker, self._clock(), limit=limit)
+            jobs = await queue.claim(tx, self._worker, self._clock(), limit=limit, without=self._crowded)
         self._took_over = True
         if freed:
             log.info("deliveries taken up again", extra={"count": freed})
@@ -207,6 +218,8 @@ class Delivery:
                 self._wait_for(lane.host, job)
                 continue
             lane.waiting.append(job)
+            if len(lane.waiting) >= LANE:
+                self._crowded.add(job.origin)
             if lane.active < PER_HOST:
                 self._ready.append(job.origin)
 
@@ -295,7 +308,7 @@ class Delivery:
 
     async def _attempt(self, lane: _Lane, job: Job, dialect: Dialect, kind: KeyKind, headers: dict[str, str]) -> None:
         aside: list[bool] = []
-        timer = asyncio.get_running_loop().call_later(SLOW_AFTER, self._step_aside, aside)
+        timer = asyncio.get_running_loop().call_later(SLOW_AFTER, self._step_aside, lane, aside)
         try:
             answer = await self._client.post(job.inbox, job.body, headers, timeout=TIMEOUT)
             fate, wish = fate_of(answer.status), wished(answer.headers.get("Retry-After"), self._clock())
@@ -321,9 +334,11 @@ class Delivery:
         self._finish(lane, job, fate, error, wish)
         self._leave(lane, slow=bool(aside))
 
-    def _step_aside(self, aside: list[bool]) -> None:
+    def _step_aside(self, lane: _Lane, aside: list[bool]) -> None:
         aside.append(True)
         self._slow += 1
+        lane.slow += 1
+        self._crowded.add(lane.host.origin)
         self._dispatch_soon()
 
     def _dispatch_soon(self) -> None:
@@ -341,6 +356,7 @@ class Delivery:
         self._running -= 1
         if slow:
             self._slow -= 1
+            lane.slow -= 1
         if lane.waiting:
             self._ready.append(lane.host.origin)
         elif lane.active == 0:

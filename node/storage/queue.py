@@ -110,10 +110,13 @@ def _put_all(constant: tuple[str, ...]) -> Insert:
     return sqlite.insert(queue).from_select(list(columns), chosen).on_conflict_do_nothing()
 
 
-async def claim(tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: int = 100) -> list[Job]:
-    """Lease rows that are due and free, oldest first, at most `per_origin` of one host: none fills the batch."""
+async def claim(
+    tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: int = 100, without: Iterable[str] = ()
+) -> list[Job]:
+    """Lease rows that are due and free, oldest first, at most `per_origin` of one host: none fills the batch.
+    None at all of the hosts in `without`."""
     asked = {"now": ms(now), "per_origin": per_origin, "most": limit, "looked_at": limit * 4}
-    ids = list((await tx.execute(_picked(), asked)).scalars())
+    ids = list((await tx.execute(_picked(), {**asked, "without": rounded(without)})).scalars())
     if not ids:
         return []
     if not is_sqlite(tx):  # SQLite has one writer; elsewhere another worker may be choosing the same rows
@@ -148,7 +151,9 @@ async def claim(tx: Tx, worker: str, now: datetime, *, limit: int, per_origin: i
 def _picked() -> Select[Any]:
     free = or_(queue.c.leased_until.is_(None), queue.c.leased_until < bindparam("now"))
     rank = func.row_number().over(partition_by=queue.c.origin, order_by=queue.c.id).label("rank")
-    due = select(queue.c.id, rank).where(queue.c.next_at <= bindparam("now"), free)
+    due = select(queue.c.id, rank).where(
+        queue.c.next_at <= bindparam("now"), free, queue.c.origin.not_in(bindparam("without", expanding=True))
+    )
     window = due.order_by(queue.c.next_at, queue.c.id).limit(bindparam("looked_at")).subquery()
     return select(window.c.id).where(window.c.rank <= bindparam("per_origin")).limit(bindparam("most"))
 

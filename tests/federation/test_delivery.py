@@ -8,6 +8,7 @@ import hashlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -566,3 +567,28 @@ async def test_what_was_delivered_while_the_disk_was_full_is_not_sent_again(
         delivery._store = delivery._outcomes._store = store
     await asyncio.sleep(0.2)
     assert len(carol.place.received) == 1
+
+
+async def _patient(_item: Received) -> web.StreamResponse:
+    """A yes that takes as long as one may wait for it."""
+    await asyncio.sleep(20)
+    return web.Response(status=202)
+
+
+@pytest.mark.parametrize("written_by", ["the node", "another process"])
+async def test_a_slow_server_with_many_followers_leaves_room_for_what_others_are_owed(
+    alice: Home, carol: Stranger, mallory: Stranger, written_by: str
+) -> None:
+    """Deliver: "slow ones delay only themselves", also when more is owed to one of them than is held in memory."""
+    await alice.stop()
+    alice.settings = replace(alice.settings, deliveries_at_once=2)
+    await alice.start()
+    crowd = [mallory.place.stranger(f"m{number}") for number in range(30)]
+    await _followed_by(alice, carol, *crowd)
+    mallory.place.answer = _patient
+    async with app.opened(alice.settings, clock=alice.clock) as beside:
+        await (beside if written_by == "another process" else alice.node).owner.post(Draft("to everybody"))
+        await _came(carol.place, 1)
+        await beside.owner.post(Draft("once more, from the shell"))
+        await _came(carol.place, 2)
+    assert len(mallory.place.received) <= 2
