@@ -324,7 +324,7 @@ class Delivery:
                     self._learn(lane, dialect, kind)
         except Unreachable as failure:
             fate, wish, error = Fate.RETRY, failure.retry_after, failure.message
-            if failure.code in ("refused_address", "bad_url"):
+            if not self._client.may_ask(job.inbox):  # else its name led astray, which may mend itself
                 fate = Fate.DROPPED
         except Exception as failure:  # a defect of ours must not stop the loop, nor lose the row
             log.exception("delivery failed", extra={"activity": job.activity, "inbox": job.inbox})

@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from node import app
 from node.errors import StoreError
 from node.federation import httpsig
+from node.federation.dial import Guard, networks
 from node.model import Draft, Visibility
 from node.storage import activities, hosts, queue, schema
 from node.storage.dialect import Tx
@@ -592,3 +593,29 @@ async def test_a_slow_server_with_many_followers_leaves_room_for_what_others_are
         await beside.owner.post(Draft("once more, from the shell"))
         await _came(carol.place, 2)
     assert len(mallory.place.received) <= 2
+
+
+async def test_a_name_that_leads_astray_for_a_while_loses_nothing(alice: Home, carol: Stranger) -> None:
+    """federation.md §9: "DNS … retry". A hotel's network, or a name server's mistake, answers every name with an
+    address of its own: nothing is sent there, and nobody has said no."""
+    await _followed_by(alice, carol)
+    await carol.place.hang_up()  # no connection is left over
+    await carol.place.listen()
+    client = alice.node.client
+    usual = client._guard
+    client._guard = Guard(networks(["10.9.9.0/24"]))  # so loopback is no address that may be dialled
+    await alice.node.owner.post(Draft("from the hotel"))
+    await _failed(alice, carol.place)
+    assert carol.place.received == []
+    client._guard = usual
+    await _later(alice, timedelta(minutes=2))
+    await _came(carol.place, 1)
+
+
+async def test_an_address_to_which_there_is_no_way_is_given_up_at_once(alice: Home, carol: Stranger) -> None:
+    """decisions.md §20: no time makes a port of another service one of ours."""
+    await _followed_by(alice, carol)
+    async with alice.node.store.write() as tx:
+        await tx.execute(update(schema.actors).values(inbox="http://127.0.0.1:22/inbox"))
+    await alice.node.owner.post(Draft("to nobody"))
+    await alice.quiet()
