@@ -12,7 +12,7 @@ from node.errors import NotAllowed, NotFound, Refused, Unreachable
 from node.model import Draft, Visibility
 from tests.support.attack import Attack, each_leaves_nothing, greet, nothing_changes
 from tests.support.homes import Home
-from tests.support.stranger import Place, Stranger
+from tests.support.stranger import AP, Place, Stranger
 
 SPELLED = [
     "https://example.com/users/eve#main-key",
@@ -172,6 +172,25 @@ async def test_a_blocked_reader_is_nobody(alice: Home, carol: Stranger) -> None:
     await alice.node.moderation.block(carol.handle)
     assert (await carol.get(private.note.iri)).verdict == (403, "blocked")
     assert (await carol.get(private.note.iri, signed=False)).status == 404
+
+
+async def test_a_blocked_reader_is_nobody_under_a_key_with_its_own_address_too(alice: Home, carol: Stranger) -> None:
+    """security.md §2: whoever owns the key signs, wherever the key is."""
+    key_id = f"{carol.place.base}/keys/1"
+    carol.extra = {"publicKey": {"id": key_id, "owner": carol.iri, "publicKeyPem": carol.rsa.public.pem}}
+    carol.publish()
+    carol.place.documents["/keys/1"] = {"id": key_id, "type": "Key", "owner": carol.iri}
+    await greet(alice, carol, key_id=key_id)
+    private = (await alice.node.owner.post(Draft(f"psst {carol.handle}", visibility=Visibility.DIRECT))).post
+
+    async def read() -> int:
+        url = private.note.iri
+        how = [("Accept", AP), *carol.signed("GET", url, b"", covered="(request-target) host date", key_id=key_id)]
+        return (await carol.send("GET", url, how, None)).status
+
+    assert await read() == 200
+    await alice.node.moderation.block(carol.iri)
+    assert await read() == 404
 
 
 async def test_a_list_blocks_those_not_met_yet(alice: Home, place: Place, carol: Stranger) -> None:

@@ -641,6 +641,20 @@ def test_no_more_than_four_labels_are_considered():
         assert verdict(Incoming("POST", good.target, tuple(fields.items()), BODY)) == expected
 
 
+def test_the_time_of_a_signature_is_read_back_from_what_was_kept():
+    """decisions.md §8: the headers are the evidence. Of several labels the latest counts: an Undo is not taken for
+    older than it is, so that what it took back cannot come again."""
+    for dialect in ("cavage", "rfc9421"):
+        claim = httpsig.read(arrives(signed(dialect)), base_url=BASE, now=NOW)
+        assert httpsig.signed_at(claim.headers) == NOW
+    later = SHARED["created"] + 60
+    for first, second in ((SHARED["created"], later), (later, SHARED["created"])):
+        line = f'a=("@method");created={first};keyid="k", b=("@method");created={second};keyid="k"'
+        assert httpsig.signed_at((("signature-input", line),)) == NOW + timedelta(seconds=60)
+    assert httpsig.signed_at((("signature", "noise"),)) is None
+    assert httpsig.signed_at(()) is None
+
+
 # ── the key ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -299,6 +299,15 @@ async def test_an_unknown_account_that_deletes_itself_costs_nobody_a_request(
     assert not mallory.place.asked
 
 
+async def test_only_a_farewell_is_dropped_unread(alice: Home, carol: Stranger, mallory: Stranger) -> None:
+    """federation.md §11.3: "Delete (or Update) of an unknown actor"; all else has to be signed."""
+    async with nothing_changes(alice, carol, but=NEW_FACES):
+        for kind in ("Follow", "Like", "Block", "Move"):
+            itself = mallory.activity(kind, mallory.iri)
+            reply = await mallory.deliver(itself, alice.base, key=rsa_key("nobody"))
+            assert reply.verdict == (401, "wrong_signature"), kind
+
+
 async def test_a_failing_signature_makes_us_ask_once_in_five_minutes(alice: Home, carol: Stranger) -> None:
     """http-signatures §6: "at most once per key per 5 min"."""
     await greet(alice, carol)
@@ -472,6 +481,23 @@ async def test_a_proof_that_does_not_hold_is_refused_from_one_who_has_a_key(
     await greet(alice, dave)
     await each_leaves_nothing(alice, carol, [attack(*row) for row in PROOFS])
     await greet(alice, dave)
+
+
+async def test_a_proof_sends_us_to_nobody_but_its_author(
+    alice: Home, carol: Stranger, mallory: Stranger, place: Place
+) -> None:
+    """integrity-proofs §5: "origin(V) == origin(object id)": whose key is called something else is not looked for."""
+    me = alice.node.ids.actor
+    await greet(alice, mallory)
+    method = f"{place.base}/users/dave#key"
+    note = mallory.note("x", to=[me])
+    elsewhere = mallory.create(mallory.prove({**note, "attributedTo": mallory.iri}, method=method))
+    async with nothing_changes(alice, carol):
+        place.asked.clear()
+        assert (await mallory.deliver(elsewhere, alice.base)).verdict == (403, "bad_proof")
+        foreign = mallory.prove({**carol.create(note), "id": mallory.new_id()}, method=f"{mallory.iri}#other")
+        assert (await mallory.deliver(foreign, alice.base)).status == 403
+        assert not place.asked
 
 
 async def test_a_wrong_proof_from_an_ordinary_author_leaves_the_post_vouched_for(alice: Home, carol: Stranger) -> None:

@@ -21,7 +21,7 @@ from tests.support.attack import greet
 from tests.support.clock import FakeClock
 from tests.support.homes import Home, eventually
 from tests.support.late import Late
-from tests.support.stranger import AP, Place, Stranger, rsa_key
+from tests.support.stranger import AP, Json, Place, Stranger, rsa_key
 
 OWNER = Iri("https://example.org/u")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -228,6 +228,27 @@ async def test_an_identity_found_changed_is_marked_until_the_owner_says_so(alice
     await alice.node.owner.trust_keys(dave.iri)
     assert (await _states(alice, dave))[dave.identity.public.multikey] == (P, COMPARED)
     assert await _verdict(alice, dave, "it was me") is Verdict.SIGNED
+
+
+async def test_an_identity_changed_under_its_old_id_is_asked_for(alice: Home, dave: Stranger) -> None:
+    """http-signatures §6, "Refetch on failure", for proofs as well: the key id says nothing about which key it is."""
+    method = f"{dave.iri}#ed25519-key"
+
+    def show() -> None:
+        key = {"type": "Multikey", "controller": dave.iri, "publicKeyMultibase": dave.identity.public.multikey}
+        dave.extra = {"assertionMethod": [{"id": method, **key}]}
+        dave.publish()
+
+    def says(words: str) -> Json:
+        return dave.create(dave.prove(dave.note(words, to=[alice.node.ids.actor]), method=method))
+
+    show()
+    assert (await dave.deliver(says("first"), alice.base)).status == 202
+    dave.identity = Identity.generate()
+    show()
+    assert (await dave.deliver(says("second"), alice.base)).status == 202
+    verdicts = [post.authorship.verdict for post in [await alice.shows("first"), await alice.shows("second")] if post]
+    assert verdicts == [Verdict.SIGNED, Verdict.CHANGED]
 
 
 async def test_a_retired_identity_signs_nothing_more(alice: Home, dave: Stranger, clock: FakeClock) -> None:
