@@ -323,7 +323,12 @@ def _translated(url: URL) -> Iterator[None]:
 
 
 def is_trouble(error: BaseException) -> bool:
-    """Whether the database itself failed (full, locked, gone), rather than one statement that it did not like."""
+    """Whether the database itself failed (full, locked, gone), rather than one statement that it did not like.
+
+    What was raised inside write() comes out of it as a StoreError, whichever of the two it was.
+    """
+    if isinstance(error, StoreError) and isinstance(error.__cause__, DBAPIError):
+        error = error.__cause__
     if isinstance(error, StoreError | OperationalError):
         return True
     return isinstance(error, DBAPIError) and error.connection_invalidated

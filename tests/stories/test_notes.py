@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -214,6 +215,30 @@ async def test_one_that_could_not_be_applied_is_applied_later(
     assert await alice.node.inbox.retry() == 1
     assert await alice.shows("patience")
     assert (await alice.rows())["arrivals"] == 0
+
+
+async def test_what_the_database_dislikes_spares_its_neighbours(alice: Home, carol: Stranger, dave: Stranger) -> None:
+    """house.md, batches: an activity that fails is "taken out (savepoint), retried alone": also where it is the
+    database that says no. Here its number is taken, as may happen with posts of the same millisecond."""
+    me = alice.node.ids.actor
+    await greet(alice, carol)
+    await greet(alice, dave)
+    assert (await dave.deliver(dave.say("first", me, published="2026-01-01T00:00:00Z"), alice.base)).status == 202
+    first = await alice.shows("first")
+    assert first is not None
+    flakes = alice.node.snowflake
+    async with alice.node.store.write():  # so that all but the first of these wait for one batch
+        says = [carol.activity("Delete", carol.new_id()), dave.say("second", me, published="2026-01-01T00:00:00Z")]
+        says += [carol.say(f"unharmed {number}", me) for number in range(4)]
+        sent = []
+        for who, saying in zip([carol, dave, *[carol] * 4], says, strict=True):
+            sent.append(asyncio.ensure_future(who.deliver(saying, alice.base)))
+            await asyncio.sleep(0.1)
+        while flakes.mint(alice.clock()) % 65_536 != (first.id - 1) % 65_536:
+            pass
+    assert [reply.status for reply in await asyncio.gather(*sent)] == [202] * 6
+    assert await alice.shows("second")
+    assert all([await alice.shows(f"unharmed {number}") for number in range(4)])
 
 
 # ── privacy (security.md §9) ─────────────────────────────────────────────────────────────────
