@@ -181,11 +181,11 @@ class Inbox:
         async with self._store.write() as tx:
             here = Here(self._ids, self._snowflake, owner, self._clock())
             fresh = await self._new_ones(tx, batch)
-            for kind, group in groupby(fresh, key=lambda item: type(item.activity)):
-                apply = self._apply_one_by_one if careful else TABLE[kind]
-                effects = await apply(tx, list(group), here)
-                jobs += await self._follow_up(tx, effects, here)
-                tells += await self._told(tx, effects, here)
+            for _kind, group in groupby(fresh, key=lambda item: type(item.activity)):
+                apply = self._apply_one_by_one if careful else self._apply
+                owed, said = await apply(tx, list(group), here)
+                jobs += owed
+                tells += said
         count("applied", len(fresh))
         self._outbox.offer(jobs)
         self._tell(tells)
@@ -213,13 +213,21 @@ class Inbox:
             fresh.append(item)
         return fresh
 
-    async def _apply_one_by_one(self, tx: Tx, group: Sequence[Arrived[Any]], here: Here) -> list[Effect]:
+    async def _apply(self, tx: Tx, group: Sequence[Arrived[Any]], here: Here) -> tuple[list[Job], list[Tell]]:
+        """What activities of one kind do, and what follows from them."""
+        effects = await TABLE[type(group[0].activity)](tx, group, here)
+        return await self._follow_up(tx, effects, here), await self._told(tx, effects, here)
+
+    async def _apply_one_by_one(
+        self, tx: Tx, group: Sequence[Arrived[Any]], here: Here
+    ) -> tuple[list[Job], list[Tell]]:
         """One that cannot be applied is taken out and kept for later; its neighbours never notice."""
-        effects: list[Effect] = []
+        jobs: list[Job] = []
+        tells: list[Tell] = []
         for item in group:
             try:
                 async with tx.begin_nested():
-                    effects += await TABLE[type(item.activity)](tx, [item], here)
+                    owed, said = await self._apply(tx, [item], here)
             except Exception as error:
                 if is_trouble(error):
                     raise
@@ -227,8 +235,10 @@ class Inbox:
                 count("unapplied")
                 later = self._clock() + TRIES[0]
                 await keep_for_later(tx, item, later, f"{type(error).__name__}: {error}")
-                effects.append(Tell("later", item.activity.id))
-        return effects
+                owed, said = [], [Tell("later", item.activity.id)]
+            jobs += owed
+            tells += said
+        return jobs, tells
 
     async def _follow_up(self, tx: Tx, effects: Sequence[Effect], here: Here) -> list[Job]:
         jobs: list[Job] = []

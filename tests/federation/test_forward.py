@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+from pathlib import Path
 
 from node.federation.inbox import FORWARDED
 from node.model import Draft, Iri, Post, Visibility
 from node.storage import timelines
 from tests.support.attack import greet
+from tests.support.clock import FakeClock
 from tests.support.following import befriend, follows, said
-from tests.support.homes import Home, eventually
+from tests.support.homes import Home, eventually, settle_in
 from tests.support.stranger import PUBLIC, Json, Place, Stranger
 
 
@@ -62,6 +65,37 @@ async def test_a_follower_with_a_node_like_ours_believes_what_was_passed_on(
     found = await eventually(there)
     assert found is not None
     assert found.authorship.verdict == "signed"
+
+
+async def test_one_that_cannot_be_passed_on_costs_the_neighbours_nothing(
+    tmp_path: Path, postgres_url: str, carol: Stranger, dave: Stranger, elsewhere: Place
+) -> None:
+    """house.md, batches: "its neighbours never notice"; nor do they of what follows from an activity. Two addresses
+    of this length are no key of an index of PostgreSQL's."""
+    home = await settle_in(tmp_path, "alice", clock=FakeClock(), database_url=postgres_url)
+    follower = elsewhere.stranger("far" + secrets.token_hex(60))
+    follower.extra = {"inbox": f"{follower.iri}/{secrets.token_urlsafe(1050)}"}
+    follower.publish()
+    try:
+        await home.start()
+        await followed_by(home, follower)
+        await greet(home, carol)
+        await greet(home, dave)
+        post = await said(home, "what do you think?")
+        reply = answer(dave, post, home, "this")
+        del reply["proof"]
+        reply = dave.prove({**reply, "id": f"{dave.iri}/{secrets.token_urlsafe(1050)}"})
+        async with home.node.store.write():  # so that all wait for one batch
+            says = [carol.say(f"unharmed {number}", home.node.ids.actor) for number in range(4)]
+            sent = [asyncio.ensure_future(carol.deliver(said, home.base)) for said in says[:2]]
+            sent.append(asyncio.ensure_future(dave.deliver(reply, home.base)))
+            sent += [asyncio.ensure_future(carol.deliver(said, home.base)) for said in says[2:]]
+            await asyncio.sleep(0.3)
+        assert [reply.status for reply in await asyncio.gather(*sent)] == [202] * 5
+        assert all([await home.shows(f"unharmed {number}") for number in range(4)])
+        assert (await home.rows())["arrivals"] == 1
+    finally:
+        await home.stop()
 
 
 async def test_what_may_not_be_passed_on_stays(alice: Home, dave: Stranger, carol: Stranger, elsewhere: Place) -> None:
