@@ -58,7 +58,7 @@ def test_federation_md_lists_what_the_handlers_do() -> None:
         ("| RSA keys | 2,048 to 4,096 bits", transport.MAX_BITS, 4096),
         ("| mentions, hashtags, attachments | 50, 64, 16 |", parse.MAX_MENTIONS, 50),
         ("| content | 100 kB of HTML |", parse.MAX_CONTENT, 100_000),
-        ("| ids | 2,048 characters", parse.MAX_IRI, 2048),
+        ("| ids | 2,048 bytes", parse.MAX_IRI, 2048),
         ("| custom emoji, choices of a poll | 64, 20 |", parse.MAX_CHOICES, 20),
     ],
 )

@@ -143,10 +143,11 @@ def test_an_id_is_an_http_address(address: str):
         "https://[1:2/",
         "https://b%2eexample/",
         "https://b.example/" + "x" * 2048,
+        "https://b.example/" + "\N{BIRD}" * 508,
     ],
 )
 def test_what_is_no_http_address_is_no_id(address: Any):
-    """≤ 2048 characters, http(s) only, no user name, no control characters or surrogates, host present."""
+    """≤ 2048 bytes, http(s) only, no user name, no control characters or surrogates, host present."""
     with pytest.raises(Malformed):
         parse.iri(address)
 

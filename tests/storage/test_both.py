@@ -8,13 +8,15 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from node.errors import StoreError
+from node.errors import Malformed, StoreError
+from node.federation import parse
 from node.ids import Snowflake
 from node.model import Actor, Audience, Authorship, Draft, Iri, Note, Verdict, Visibility
 from node.storage import activities, actors, arrivals, hosts, notes, queue, refusals, relations, timelines
@@ -426,6 +428,26 @@ async def test_arrivals_are_tried_and_parked(store: Store) -> None:
         assert await arrivals.waiting(tx) == (0, 1)
         await arrivals.done(tx, due.id)
         assert await arrivals.waiting(tx) == (0, 0)
+
+
+@pytest.mark.parametrize("letters", [range(0x61, 0x7B), range(0x20000, 0x21000)])
+async def test_the_longest_ids_are_kept(store: Store, letters: range) -> None:
+    """Whatever is read as an id can be written down, and told apart, wherever ids are keys (security.md §4)."""
+    draw = Random(1)
+    longest = Iri("")
+    for length in range(1, parse.MAX_IRI):
+        try:
+            longest = parse.iri("https://remote.example/" + "".join(map(chr, draw.choices(letters, k=length))))
+        except Malformed:
+            break
+    async with store.write() as tx:
+        for iri in (longest, activities.apart(longest, HER)):
+            await activities.record_many(tx, [replace(_logged("1"), iri=iri, object=longest)])
+            await arrivals.put(
+                tx, activity=iri, actor=HER, body=b"{}", headers=(), key_id=HER, received_at=NOW, next_at=NOW
+            )
+        await notes.bury(tx, notes.Tombstone(longest, HER, "Note", NOW, public=True))
+        assert (await activities.senders(tx, [longest])) == {longest: HER}
 
 
 async def test_what_is_learned_of_a_host_leaves_its_failures(store: Store) -> None:

@@ -26,6 +26,7 @@ TITLED = frozenset(NOTE_TYPES) - {"Note", "Question"}
 
 # security.md §4
 MAX_IRI = 2048
+"""Bytes: PostgreSQL keeps no key in an index that is longer than some 2,700."""
 MAX_ADDRESSEES = 512
 MAX_MENTIONS = 50
 MAX_TAGS = 64
@@ -63,12 +64,12 @@ HASHTAG = re.compile(r"[^\s#<>\"'&\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,100}")
 
 
 def iri(value: object) -> Iri:
-    """An absolute http(s) address with a host, at most 2048 characters, and nobody's user name in it."""
+    """An absolute http(s) address with a host, at most 2048 bytes, and nobody's user name in it."""
     if not isinstance(value, str):
         raise Malformed("expected an id", got=value)
     end = value.find("/", 8)  # after the host: of "https://" and "http://a" the last slash is before it
     start, path = (value, "") if end < 0 else (value[:end], value[end:])
-    if len(value) > MAX_IRI or not (_is_start(start) and _may_stand_in_address(path)):
+    if len(value) > MAX_IRI or not (_is_start(start) and _may_stand_in_address(path)) or not _fits(value):
         raise Malformed(f"not an http(s) address: {value[:100]!r}")
     return Iri(value)
 
@@ -93,9 +94,13 @@ def _may_stand_in_address(written: str) -> bool:
     return _IN_ADDRESS.fullmatch(written) is not None
 
 
+def _fits(written: str) -> bool:
+    return written.isascii() or len(written.encode()) <= MAX_IRI
+
+
 def is_opaque(value: object) -> TypeGuard[str]:
-    """Whether it could be a URI of any kind, of 1 to 2048 characters."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_IRI and _may_stand_in_address(value)
+    """Whether it could be a URI of any kind, of 1 to 2048 bytes."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_IRI and _may_stand_in_address(value) and _fits(value)
 
 
 def iri_of(value: object) -> Iri:
