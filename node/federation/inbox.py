@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +25,7 @@ from node.federation.httpsig import Incoming
 from node.federation.originals import Originals
 from node.federation.outbox import Outbox
 from node.federation.policy import Facts, ProofHolds
+from node.federation.recent import Recent
 from node.ids import Ids, Snowflake
 from node.model import (
     Activity,
@@ -73,7 +74,14 @@ FORWARDED = 60
 """Answers of people of one host that are passed on to the owner's followers within an hour."""
 
 FETCHED_FROM_AT_ONCE = 8
-"""Servers from which boosted posts are fetched side by side; from each of them, one after the other."""
+"""Servers that are asked side by side for what waits; each of them for one thing after the other."""
+
+SLOW = 5.0
+"""Seconds that a server may keep us waiting for one thing. What else waits for it is put off then,"""
+REST = timedelta(minutes=5)
+"""for so long, and counts no try: those who are next are waiting too."""
+MOST_SECONDS = 20.0
+"""for one thing, with all requests that it takes."""
 
 
 class Inbox:
@@ -105,6 +113,7 @@ class Inbox:
         self._owner = owner
         self.heard: Callable[[Signed], Awaitable[None]] = _nothing_more
         """Called with each delivery that was believed, after it was written."""
+        self._resting: Recent[str, datetime] = Recent(1_000)
         self._forwards = Allowance(FORWARDED, timedelta(hours=1))
         self._batcher: Batcher[Arrived[Activity]] = Batcher(self._write)
 
@@ -275,18 +284,28 @@ class Inbox:
         for arrival in due:
             by_server.setdefault(_asks(arrival), []).append(arrival)
         gate = asyncio.Semaphore(FETCHED_FROM_AT_ONCE)
-        await asyncio.gather(*(self._retry_in_order(group, gate) for group in by_server.values()))
+        await asyncio.gather(*(self._retry_in_order(server, group, gate) for server, group in by_server.items()))
         return len(due)
 
-    async def _retry_in_order(self, group: Sequence[arrivals.Arrival], gate: asyncio.Semaphore) -> None:
+    async def _retry_in_order(self, server: str, group: Sequence[arrivals.Arrival], gate: asyncio.Semaphore) -> None:
+        loop = asyncio.get_running_loop()
         async with gate:
-            for arrival in group:
+            for position, arrival in enumerate(group):
+                until = self._resting.get(server)
+                if until is not None and self._clock() < until:
+                    async with self._store.write() as tx:
+                        await arrivals.put_off(tx, [one.id for one in group[position:]], until)
+                    return
+                began = loop.time()
                 try:
-                    await self._retry(arrival)
+                    async with asyncio.timeout(MOST_SECONDS):
+                        await self._retry(arrival)
                 except Exception as error:  # a defect of ours with one of them must not keep the others waiting
-                    if not isinstance(error, CuicuiError):
+                    if not isinstance(error, CuicuiError | TimeoutError):
                         log.exception("could not apply", extra={"activity": arrival.activity, "actor": arrival.actor})
                     await self._postpone(arrival, error)
+                if loop.time() - began > SLOW:
+                    self._resting.put(server, self._clock() + REST)
 
     async def _retry(self, arrival: arrivals.Arrival) -> None:
         document = read_json(arrival.body)
@@ -395,9 +414,13 @@ def _mark(item: Arrived[Activity]) -> Iri:
 
 
 def _asks(arrival: arrivals.Arrival) -> str:
-    """Which server has to be asked for this one; the empty name for those that ask nobody but their own."""
+    """Which server has to be asked for this one: that of what is boosted, of the new account, of its sender."""
     try:
         activity = parse.activity(read_json(arrival.body))
     except Refused:
         return ""
-    return origin_of(activity.object) if isinstance(activity, Announce) else ""
+    match activity:
+        case Announce(object=asked) | Move(target=asked):
+            return origin_of(asked)
+        case _:
+            return origin_of(arrival.actor)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, select, update
 
-from node.model import Iri
-from node.storage.dialect import Tx, insert_new, ms, when
+from node.model import Iri, KnownKey
+from node.storage.dialect import Tx, insert_new, ms, rounded, when
 from node.storage.schema import activities, arrivals
 
 
@@ -88,6 +89,17 @@ async def announced_by(tx: Tx, actor: Iri) -> set[tuple[Iri, str]]:
     return {(Iri(row.key_id), row.key) for row in rows}
 
 
+async def announcements(tx: Tx, actor: Iri, key: KnownKey) -> int:
+    """How many changes of account wait to be fetched that this actor announced under this key."""
+    query = (
+        select(func.count())
+        .select_from(arrivals.join(activities, activities.c.iri == arrivals.c.activity))
+        .where(arrivals.c.actor == actor, arrivals.c.next_at.is_not(None))
+        .where(activities.c.type == "UpdateActor", activities.c.key_id == key.id, activities.c.key == key.material)
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
 async def done(tx: Tx, identifier: int) -> None:
     await tx.execute(delete(arrivals).where(arrivals.c.id == identifier))
 
@@ -99,6 +111,11 @@ async def postpone(tx: Tx, identifier: int, next_at: datetime | None, error: str
         .where(arrivals.c.id == identifier)
         .values(attempts=arrivals.c.attempts + 1, next_at=ms(next_at) if next_at else None, last_error=error[:500])
     )
+
+
+async def put_off(tx: Tx, identifiers: Sequence[int], until: datetime) -> None:
+    """Not before then; that is no try."""
+    await tx.execute(update(arrivals).where(arrivals.c.id.in_(rounded(identifiers))).values(next_at=ms(until)))
 
 
 async def waiting(tx: Tx) -> tuple[int, int]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
 
+from node.federation import inbox
 from node.model import Iri, Post
 from node.observe import counters
-from node.storage import reactions
+from node.storage import arrivals, reactions
 from tests.support.attack import greet, nothing_changes
-from tests.support.following import befriend, said, seen
+from tests.support.following import arrives, befriend, said, seen
 from tests.support.homes import Home, eventually
-from tests.support.stranger import PUBLIC, Json, Place, Stranger
+from tests.support.stranger import PUBLIC, Json, Place, Stranger, never
 
 
 async def followed(home: Home, who: Stranger) -> None:
@@ -256,3 +258,54 @@ async def test_our_boosts_are_in_our_outbox_among_the_posts(alice: Home, bob: Ho
     await eventually(passed_on)
     await alice.node.interactions.unboost(Iri(str(note["id"])))
     assert json.loads((await dave.get(f"{alice.base}/outbox")).body)["totalItems"] == 3
+
+
+@pytest.mark.parametrize("by", ["a stranger's changes of profile", "boosts of somebody who is followed"])
+async def test_what_waits_for_a_slow_server_keeps_nobody_elses_boosts_waiting(
+    alice: Home, carol: Stranger, mallory: Stranger, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """security.md §5, slow answers: whom one server keeps waiting is who asks for what is on it."""
+    await followed(alice, carol)
+    if "followed" in by:
+        await followed(alice, mallory)
+    await greet(alice, mallory)
+    await alice.idle()
+    monkeypatch.setattr(inbox, "SLOW", 0.5)
+    monkeypatch.setattr(alice.node.client, "_total_timeout", 1.0)  # ten seconds, to everybody else
+    mallory.place.documents |= dict.fromkeys(("/users/mallory", "/slow"), never)
+    for _ in range(30):
+        if "followed" in by:
+            said = mallory.activity("Announce", f"{mallory.place.base}/slow", to=[PUBLIC])
+        else:
+            said = mallory.activity("Update", mallory.document())
+        assert (await mallory.deliver(said, alice.base)).status == 202
+    await asyncio.sleep(1.5)  # the others are being seen to
+    note = serve(carol.place, carol.note("worth reading"))
+    assert (await carol.deliver(carol.activity("Announce", note["id"], to=[PUBLIC]), alice.base)).status == 202
+    await arrives(alice, "worth reading")
+
+
+async def test_a_flood_of_changed_profiles_leaves_room_for_boosts(
+    alice: Home, mallory: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md §0.10: what waits is bounded, and one stranger does not fill it: a fetch that has not begun
+    brings whatever is announced before it."""
+    await greet(alice, mallory)
+    await alice.idle()
+    monkeypatch.setattr(alice.node.client, "_total_timeout", 1.0)
+    mallory.place.documents["/users/mallory"] = never
+    for _ in range(12):
+        said = mallory.activity("Update", mallory.document())
+        assert (await mallory.deliver(said, alice.base)).status == 202
+    async with alice.node.store.read() as tx:
+        assert (await arrivals.waiting(tx))[0] <= 2
+    mallory.extra = {"name": "Mallory the Second"}
+    mallory.publish()
+    assert (await mallory.deliver(mallory.activity("Update", mallory.document()), alice.base)).status == 202
+
+    async def renamed() -> bool:
+        alice.clock.forward(timedelta(minutes=1))
+        await alice.node.inbox.retry()
+        return (await alice.node.actors.get(mallory.iri)).actor.name == "Mallory the Second"
+
+    await eventually(renamed)
