@@ -212,7 +212,7 @@ class RemoteMedia:
         host = host_of(row.url)
         turn = self._hosts.setdefault(host, asyncio.Semaphore(PER_HOST))
         try:
-            async with self._turn, turn:
+            async with turn, self._turn:  # in this order: who waits for a slow host is in nobody else's way
                 await self._keep(row)
         except (Unreachable, NotAllowed, Refused) as error:
             count("media_not_fetched")

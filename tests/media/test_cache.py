@@ -15,9 +15,9 @@ from PIL import Image
 from node.media.cache import RemoteMedia
 from node.storage import remote_media
 from tests.support.clock import FakeClock
-from tests.support.homes import Home
+from tests.support.homes import Home, eventually
 from tests.support.pictures import GPS, as_bytes, moving, painted, pieces, png_bomb, with_metadata
-from tests.support.stranger import Place, Reply, Stranger
+from tests.support.stranger import Place, Reply, Stranger, never
 
 Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -292,3 +292,24 @@ async def test_a_film_comes_in_parts(alice: Home, place: Place, carol: Stranger)
     part = await carol.send("GET", address, [("Range", "bytes=0-3")], None)
     assert (part.status, part.body, part.headers["Content-Type"]) == (206, b"RIFF", "audio/wav")
     assert (await _look(carol, address + "/preview")).status == 404
+
+
+async def test_a_host_that_does_not_answer_keeps_no_other_pictures_back(
+    alice: Home, place: Place, elsewhere: Place, carol: Stranger
+) -> None:
+    """Twenty pictures of one slow server are asked for two at a time; those of other servers come meanwhile."""
+    address = alice.node.remote_media.address
+    elsewhere.documents |= {f"/{number}.jpg": never for number in range(20)}
+    place.documents["/cat.jpg"] = _serving(as_bytes(painted(), "JPEG"))
+    slow = [asyncio.ensure_future(_look(carol, address(f"{elsewhere.base}/{number}.jpg"))) for number in range(20)]
+    try:
+
+        async def asked() -> bool:
+            return elsewhere.asked.total() == 2
+
+        await eventually(asked)
+        async with asyncio.timeout(5):
+            assert (await _look(carol, address(f"{place.base}/cat.jpg"))).status == 200
+    finally:
+        for one in slow:
+            one.cancel()
