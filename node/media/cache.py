@@ -170,6 +170,8 @@ class RemoteMedia:
         if found is None:
             if row.next_at is not None and self._clock() < row.next_at:
                 raise _nothing()
+            if preview and row.preview is None and await self._here(row, preview=False) is not None:
+                raise _nothing()  # of a recording there is none, whatever its post calls it
             task = self._fetching.get(id)
             if task is None:
                 task = asyncio.get_running_loop().create_task(self._fetch(row))

@@ -313,3 +313,14 @@ async def test_a_host_that_does_not_answer_keeps_no_other_pictures_back(
     finally:
         for one in slow:
             one.cancel()
+
+
+async def test_a_film_that_says_it_is_a_picture_is_fetched_once(alice: Home, place: Place, carol: Stranger) -> None:
+    """Whoever posts it may call it one; apps then look for its preview at each sight of the post."""
+    wav = b"RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x40\x1f\0\0\1\0\x08\0data\x08\0\0\0" + bytes(8)
+    place.documents["/cat.png"] = _serving(wav, "image/png")
+    address = alice.node.remote_media.address(f"{place.base}/cat.png")
+    for _ in range(3):
+        assert (await _look(carol, address + "/preview")).status == 404
+    assert (await _look(carol, address)).status == 200
+    assert place.asked["/cat.png"] == 1
