@@ -38,39 +38,48 @@ class Errands:
         self._store = store
         self._errands = errands
         self._clock = clock
-        self._wake = asyncio.Event()
-        self._began = False
+        self._wake = {kind: asyncio.Event() for kind in errands}
+        self._began: set[str] = set()
         events.subscribe(self._hear)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(self._errands)
 
     def _hear(self, tell: Tell) -> None:
         if tell.kind in ("errand", "foreign"):
-            self._wake.set()
+            for wake in self._wake.values():
+                wake.set()
 
-    async def run(self) -> None:
-        """Until cancelled. What a predecessor had under way when it ended is due at once."""
+    async def run(self, kind: str) -> None:
+        """Until cancelled. What a predecessor had under way when it ended is due at once.
+
+        Each kind goes its own way: strangers can have quotes looked for as often as they like, where nobody answers,
+        and what the owner scheduled is not to wait for that.
+        """
         while True:
-            self._wake.clear()
-            due = await self._next_at()
-            if due is not None and not self._began:
+            self._wake[kind].clear()
+            due = await self._next_at(kind)
+            if due is not None and kind not in self._began:
                 async with self._store.write() as tx:
-                    await chores.release(tx, self._clock())
-                due = await self._next_at()
-            self._began = True
+                    await chores.release(tx, self._clock(), kind)
+                due = await self._next_at(kind)
+            self._began.add(kind)
             if due is not None and due <= self._clock():
-                while await self.do_what_is_due() == AT_ONCE:
+                while await self.do_what_is_due(kind) == AT_ONCE:
                     pass
-                due = await self._next_at()
+                due = await self._next_at(kind)
             pause = NAP if due is None else min(max((due - self._clock()).total_seconds(), 0.05), NAP)
-            await told(self._wake, pause)
+            await told(self._wake[kind], pause)
 
-    async def _next_at(self) -> datetime | None:
+    async def _next_at(self, kind: str) -> datetime | None:
         async with self._store.read() as tx:
-            return await chores.next_at(tx, errands=True)
+            return await chores.next_at(tx, errands=True, kind=kind)
 
-    async def do_what_is_due(self) -> int:
-        """How many were done, or tried."""
+    async def do_what_is_due(self, kind: str | None = None) -> int:
+        """How many were done, or tried; of one kind, if it is named."""
         async with self._store.read() as tx:
-            due = await chores.due(tx, self._clock(), AT_ONCE, errands=True)
+            due = await chores.due(tx, self._clock(), AT_ONCE, errands=True, kind=kind)
         await asyncio.gather(*(self._do(chore) for chore in due))
         return len(due)
 

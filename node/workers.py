@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from node.errands import Errands
 from node.errors import CuicuiError
@@ -72,7 +73,7 @@ class Workers:
         if self._backfill is not None:
             loops["backfill"] = self._backfill.run
         if self._errands is not None:
-            loops["errands"] = self._errands.run
+            loops |= {f"errands: {kind}": partial(self._errands.run, kind) for kind in self._errands.kinds}
         if self._pusher is not None:
             loops["push"] = self._pusher.run
         if self._keeper is not None:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
 
 from node.storage.dialect import Tx, insert_new, ms, ms_or_none, when_or_none
 from node.storage.schema import chores
@@ -96,26 +96,32 @@ async def of_kind(tx: Tx, kind: str) -> list[Chore]:
 _OF_KIND = select(chores).where(chores.c.kind == bindparam("wanted")).order_by(chores.c.id)
 
 
-async def due(tx: Tx, now: datetime, limit: int = 200, *, errands: bool = False) -> list[Chore]:
-    """What is to be done by now: the errands, or everything else."""
-    rows = await tx.execute(_due(errands), {"now": ms(now), "most": limit})
+async def due(
+    tx: Tx, now: datetime, limit: int = 200, *, errands: bool = False, kind: str | None = None
+) -> list[Chore]:
+    """What is to be done by now: the errands (of one kind, if it is named), or everything else."""
+    rows = await tx.execute(_due(errands, kind), {"now": ms(now), "most": limit})
     return [_chore(row) for row in rows]
 
 
 @cache
-def _due(errands: bool) -> Select[Any]:
-    query = select(chores).where(chores.c.next_at <= bindparam("now"), chores.c.kind.in_(ERRANDS) == errands)
+def _due(errands: bool, kind: str | None) -> Select[Any]:
+    query = select(chores).where(chores.c.next_at <= bindparam("now"), _among(errands, kind))
     return query.order_by(chores.c.next_at, chores.c.id).limit(bindparam("most"))
 
 
-async def next_at(tx: Tx, *, errands: bool = False) -> datetime | None:
+async def next_at(tx: Tx, *, errands: bool = False, kind: str | None = None) -> datetime | None:
     """When the next one is due."""
-    return when_or_none((await tx.execute(_next_at(errands))).scalar_one())
+    return when_or_none((await tx.execute(_next_at(errands, kind))).scalar_one())
 
 
 @cache
-def _next_at(errands: bool) -> Select[Any]:
-    return select(func.min(chores.c.next_at)).where(chores.c.kind.in_(ERRANDS) == errands)
+def _next_at(errands: bool, kind: str | None) -> Select[Any]:
+    return select(func.min(chores.c.next_at)).where(_among(errands, kind))
+
+
+def _among(errands: bool, kind: str | None) -> ColumnElement[bool]:
+    return chores.c.kind.in_(ERRANDS) == errands if kind is None else chores.c.kind == kind
 
 
 async def plan(tx: Tx, kind: str, subject: str, at: datetime, *, earlier: bool = True) -> None:
@@ -161,9 +167,11 @@ async def lease(tx: Tx, chore: Chore, until: datetime) -> bool:
     return bool(taken.rowcount)
 
 
-async def release(tx: Tx, now: datetime) -> int:
-    """Whoever held errands is not there any more: they are due now. Those planned anew since keep their time."""
-    rows = await tx.execute(select(chores).where(chores.c.next_at > ms(now), chores.c.kind.in_(ERRANDS)))
+async def release(tx: Tx, now: datetime, kind: str | None = None) -> int:
+    """Whoever held errands (of one kind, if it is named) is not there any more: they are due now. Those planned anew
+    since keep their time.
+    """
+    rows = await tx.execute(select(chores).where(chores.c.next_at > ms(now), _among(True, kind)))
     left = [row for row in rows if row.state.get(HELD) == row.next_at]
     for row in left:
         state = {name: value for name, value in row.state.items() if name != HELD}

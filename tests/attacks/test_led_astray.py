@@ -6,16 +6,18 @@ import asyncio
 import socket
 import time
 from asyncio.selector_events import BaseSelectorEventLoop
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
 from sqlalchemy import select
 
+from node.model import Draft, Tell
 from node.storage import schema
 from tests.support.attack import greet, nothing_changes
 from tests.support.following import follows
 from tests.support.homes import Home, eventually
-from tests.support.stranger import AP, PUBLIC, Json, Place, Stranger
+from tests.support.stranger import AP, PUBLIC, Json, Place, Stranger, never
 
 ODD = (
     *("http://10.0.0.1/users/x#main-key", "https://169.254.169.254/latest/meta-data#k", "https://[fd00::1]/k"),
@@ -127,6 +129,29 @@ async def test_a_key_that_drips_keeps_nobody_waiting(
     reply = await asyncio.wait_for(slow, 20)
     assert reply.verdict == (503, "key_unreachable")
     await greet(alice, carol)
+
+
+async def test_quotes_of_what_does_not_answer_keep_nothing_of_the_owners_waiting(
+    alice: Home, mallory: Stranger
+) -> None:
+    """A stranger may have us look for any number of quoted posts; what the owner scheduled is published meanwhile."""
+    mallory.place.documents |= {f"/slow/{number}": never for number in range(20)}
+    for number in range(20):
+        said = mallory.say(f"look {number}", alice.node.ids.actor, quote=f"{mallory.place.base}/slow/{number}")
+        assert (await mallory.deliver(said, alice.base)).status == 202
+
+    async def asked() -> bool:
+        return any(path.startswith("/slow/") for path in mallory.place.asked)
+
+    await eventually(asked)
+    await alice.node.schedule.plan(Draft("at its time"), alice.clock() + timedelta(hours=1))
+    alice.clock.forward(timedelta(hours=1))
+    alice.node.events.publish([Tell("errand", "")])  # the clock of tests is put forward and wakes nobody
+
+    async def published() -> bool:
+        return bool(await alice.texts())
+
+    await eventually(published, within=5)
 
 
 async def test_conversations_in_circles_end(alice: Home, carol: Stranger, place: Place) -> None:
