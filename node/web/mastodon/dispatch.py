@@ -109,7 +109,7 @@ class Api:
             return reply({"error": "Method not allowed"}, status=405, headers={"Allow": allow})
         token = await self._token_for(route, request)
         self._count(request, token, counted)
-        if route.kept and request.method == "GET":
+        if route.kept and request.method == "GET" and not request.body_exists:
             is_owner = token is not None and token.is_owner
             return await self._kept.get_or_make(
                 (is_owner, request.raw_path), lambda: self._call(route, request, named, token)

@@ -50,8 +50,8 @@ class Route:
     `anonymous` lets people without a token in as well: the handler then shows what anybody may see.
     `files` lets a multipart body carry files, for the handlers that know what to do with them.
     `in_url` lets the token stand in the query or the WebSocket protocol: browsers can set no header there.
-    `kept`: the answer to a GET follows from the address and the store alone, so it may be given again
-    while nothing is written (dispatch.py).
+    `kept`: the answer to a GET without a body follows from the address and the store alone, so it may be given
+    again while nothing is written (dispatch.py).
     """
 
     method: str

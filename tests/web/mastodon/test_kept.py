@@ -87,3 +87,25 @@ async def test_errors_are_not_kept(alice: Home, clock: FakeClock) -> None:
         assert (await kept.get_or_make((False, "/x"), make)).status == 404
     assert kept.size == 0
     assert made >= 2
+
+
+async def test_a_reader_who_sends_a_body_decides_about_nobody_elses_answer(anybody: Client, alice: Home) -> None:
+    """What is kept follows from the address: a GET with a form in its body (a stranger's, that never comes whole, or
+    that asks for less) neither keeps others waiting nor changes what they are shown.
+    """
+    for words in ("one", "two"):
+        await said(alice, words)
+    path = "/api/v1/timelines/public"
+    head = f"GET {path} HTTP/1.1\r\nHost: {alice.settings.listen}\r\nContent-Length: 20\r\n\r\n"
+    _, stalled = await asyncio.open_connection(alice.settings.listen_host, alice.settings.listen_port)
+    try:
+        stalled.write(head.encode())
+        await stalled.drain()
+        await asyncio.sleep(0.2)
+        async with asyncio.timeout(5):
+            assert len((await anybody.get(path)).json) == 2
+    finally:
+        stalled.close()
+    await said(alice, "three")
+    assert len((await anybody.get(path, json={"limit": 1})).json) == 1
+    assert len((await anybody.get(path)).json) == 3
