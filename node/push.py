@@ -24,7 +24,7 @@ from node.storage import actors, notifications
 from node.storage import push as stored
 from node.storage.push import TTL, Job
 from node.storage.store import Store
-from node.waiting import told
+from node.waiting import ended, told
 
 log = logging.getLogger("cuicui.push")
 
@@ -68,26 +68,42 @@ class Pusher:
 
     async def run(self) -> None:
         """Until cancelled. What a predecessor held is free again first."""
-        released = False
-        while True:
-            self._wake.clear()
-            async with self._store.read() as tx:
-                due = await stored.next_due(tx)
-            if due is not None and not released:
-                async with self._store.write() as tx:
-                    await stored.release(tx)
-            released = True
-            now = self._clock()
-            if due is not None and due <= now and await self._send_some():
-                continue
-            pause = None if due is None else max(1.0, min(60.0, (due - now).total_seconds()))
-            await told(self._wake, pause)
+        released, under_way = False, dict[int, asyncio.Task[None]]()
+        try:
+            while True:
+                self._wake.clear()
+                async with self._store.read() as tx:
+                    due = await stored.next_due(tx, but=under_way)
+                if due is not None and not released:
+                    async with self._store.write() as tx:
+                        await stored.release(tx)
+                released = True
+                now = self._clock()
+                if due is not None and due <= now and await self._begin(under_way):
+                    continue
+                pause = None if due is None else max(1.0, min(60.0, (due - now).total_seconds()))
+                await told(self._wake, pause)
+        finally:
+            await ended(under_way.values())
 
-    async def _send_some(self) -> bool:
+    async def _begin(self, under_way: dict[int, asyncio.Task[None]]) -> bool:
+        """Send some, each app its own: one whose service does not answer keeps no other waiting. False for none."""
         async with self._store.write() as tx:
-            jobs = await stored.claim(tx, self._clock(), AT_ONCE)
-        await asyncio.gather(*(self._send(job) for job in jobs))
+            jobs = await stored.claim(tx, self._clock(), AT_ONCE, but=under_way)
+        for app in {job.subscription.id for job in jobs}:
+            owed = [job for job in jobs if job.subscription.id == app]
+            under_way[app] = asyncio.create_task(self._send_some(owed, app, under_way), name="push")
         return bool(jobs)
+
+    async def _send_some(self, jobs: list[Job], app: int, under_way: dict[int, asyncio.Task[None]]) -> None:
+        try:
+            done = await asyncio.gather(*(self._send(job) for job in jobs), return_exceptions=True)
+        finally:
+            del under_way[app]
+            self._wake.set()
+        for job, error in zip(jobs, done, strict=True):
+            if isinstance(error, Exception):  # it is free again when its lease ends
+                log.error("push failed", exc_info=error, extra={"host": host_of(job.subscription.endpoint)})
 
     async def _send(self, job: Job) -> None:
         left = job.created_at + TTL - self._clock()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from node.model import Iri
 from node.notify import Kind, is_wanted
@@ -157,10 +157,11 @@ async def owe(tx: Tx, new: Sequence[Due], now: datetime) -> int:
 _SUBSCRIBED = select(push_subscriptions)
 
 
-async def claim(tx: Tx, now: datetime, limit: int) -> list[Job]:
-    """Lease what is due and free, oldest first."""
+async def claim(tx: Tx, now: datetime, limit: int, *, but: Collection[int] = ()) -> list[Job]:
+    """Lease what is due and free, oldest first; `but` for some subscriptions."""
     free = or_(pushes.c.leased_until.is_(None), pushes.c.leased_until < ms(now))
-    picked = select(pushes.c.id).where(pushes.c.next_at <= ms(now), free).order_by(pushes.c.next_at, pushes.c.id)
+    due = (pushes.c.next_at <= ms(now), free, pushes.c.subscription.not_in(but))
+    picked = select(pushes.c.id).where(*due).order_by(pushes.c.next_at, pushes.c.id)
     if not is_sqlite(tx):
         picked = picked.with_for_update(skip_locked=True)
     ids = list((await tx.execute(picked.limit(limit))).scalars())
@@ -196,13 +197,13 @@ async def release(tx: Tx) -> None:
     await tx.execute(update(pushes).where(pushes.c.leased_until.is_not(None)).values(leased_until=None))
 
 
-async def next_due(tx: Tx) -> datetime | None:
-    """When the next row comes due; None when nothing is owed."""
-    value = (await tx.execute(_NEXT_DUE)).scalar_one_or_none()
+async def next_due(tx: Tx, *, but: Collection[int] = ()) -> datetime | None:
+    """When the next row comes due; None when nothing is owed. `but` for some subscriptions."""
+    value = (await tx.execute(_NEXT_DUE, {"but": list(but)})).scalar_one_or_none()
     return None if value is None else when(value)
 
 
-_NEXT_DUE = select(func.min(pushes.c.next_at))
+_NEXT_DUE = select(func.min(pushes.c.next_at)).where(pushes.c.subscription.not_in(bindparam("but", expanding=True)))
 
 
 async def waiting(tx: Tx) -> int:

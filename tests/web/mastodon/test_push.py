@@ -216,6 +216,24 @@ async def test_a_service_in_trouble_is_asked_again(
     assert (await first(service)).said["notification_type"] == "favourite"
 
 
+async def test_a_service_that_does_not_answer_keeps_no_other_phone_waiting(
+    alice: Home, app: Client, carol: Stranger, service: PushService
+) -> None:
+    """However much is owed to it: what is owed to another app goes out at once."""
+    await subscribe(app, service)
+    service.go.clear()
+    async with PushService() as other:
+        await subscribe(await Client.of(alice), other)
+        for number in range(12):
+            await liked(alice, carol, f"push me {number}")
+
+            async def told(so_far: int = number + 1) -> bool:
+                return len(other.got) == so_far
+
+            await eventually(told, within=3)
+    service.go.set()
+
+
 async def test_what_is_old_is_no_news(alice: Home, app: Client, carol: Stranger, service: PushService) -> None:
     """After two days a push that could not be delivered is dropped."""
     await subscribe(app, service)
