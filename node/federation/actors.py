@@ -169,6 +169,7 @@ class Actors:
         async with self._store.write() as tx:
             resembled = resembled or faces.portrayed_by(actor.iri, await lookalikes.portrait_at(tx, actor.icon))
             known = await stored.keys_of(tx, actor.iri)
+            loadable = await _rightful(tx, actor.iri, loadable)
             follows_on = (
                 continuity.vouches(continuity_by, known)
                 or continuity.proven_by_pinned(fetched, actor, known, now)
@@ -201,7 +202,7 @@ class Actors:
                     await chores.add_many(tx, chores.LINKS, [actor.iri], now, {})
             stored_now = await stored.get(tx, actor.iri)
         assert stored_now is not None
-        for key_id in {key.id for key in known} | {key.id for key in loadable}:
+        for key_id in {key.id for key in known} | {key.id for key in actor.keys}:
             self._keys.drop(key_id)
             self._absent.drop(key_id)
         self._changes += 1
@@ -386,6 +387,23 @@ def _loads(key: ActorKey) -> bool:
     except BadKey:
         return False
     return True
+
+
+async def _rightful(tx: Tx, owner: Iri, listed: tuple[ActorKey, ...]) -> tuple[ActorKey, ...]:
+    """Without the keys that are somebody else's: what neighbours say of themselves changes nobody's pins."""
+    holders = await stored.other_holders(tx, [key.id for key in listed], owner) if listed else {}
+    if not holders:
+        return listed
+    kept = []
+    for key in listed:
+        held_by = holders.get(key.id, set())
+        if not all(pins.is_rightful(key.id, owner, holder) for holder in held_by):
+            log.warning("key of another", extra={"actor": owner, "key": key.id})
+            continue
+        if held_by:
+            await stored.take_key_id(tx, key.id, owner)
+        kept.append(key)
+    return tuple(kept)
 
 
 def _owner_of(fetched: Fetched) -> Iri:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from node.model import ActorKey, KeyState, KnownKey, Trust
+from node.model import ActorKey, Iri, KeyState, KnownKey, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,21 @@ def decide(known: Sequence[KnownKey], listed: Sequence[ActorKey], *, continuity:
         else:
             changes.append(Change(key, _newcomer(known, listed, key), trust))
     return changes
+
+
+def is_rightful(key_id: Iri, owner: Iri, holder: Iri) -> bool:
+    """Whether `owner` may have the key id that `holder` of the same origin claimed before.
+
+    An id that begins with somebody's own address is theirs, whoever came first; with any other, the first keeps it.
+    """
+    return _names(key_id, owner) > _names(key_id, holder)
+
+
+def _names(key_id: Iri, owner: Iri) -> int:
+    """How far an id says by itself whose it is: `https://host/ada#key` and `https://host/ada/key` are ada's."""
+    address = owner.rstrip("/")
+    is_below = key_id.startswith(address) and key_id[len(address) :][:1] in ("", "#", "/", "?")
+    return len(address) if is_below else 0
 
 
 def _newcomer(known: Sequence[KnownKey], listed: Sequence[ActorKey], key: ActorKey) -> KeyState:

@@ -376,6 +376,24 @@ async def keys_of(tx: Tx, owner: Iri) -> tuple[KnownKey, ...]:
 _OWNED = select(keys).where(keys.c.owner == bindparam("wanted")).order_by(keys.c.since)
 
 
+async def other_holders(tx: Tx, ids: Iterable[Iri], owner: Iri) -> dict[Iri, set[Iri]]:
+    """Which of these key ids others than `owner` have, or had; and who."""
+    found: dict[Iri, set[Iri]] = {}
+    for row in await tx.execute(_HELD, {"ids": rounded(set(ids)), "owner": owner}):
+        found.setdefault(Iri(row.id), set()).add(Iri(row.owner))
+    return found
+
+
+_HELD = select(keys.c.id, keys.c.owner).where(
+    keys.c.id.in_(bindparam("ids", expanding=True)), keys.c.owner != bindparam("owner")
+)
+
+
+async def take_key_id(tx: Tx, key_id: Iri, owner: Iri) -> None:
+    """Forget what others than `owner` had under a key id."""
+    await tx.execute(delete(keys).where(keys.c.id == key_id, keys.c.owner != owner))
+
+
 async def add_key(tx: Tx, key: ActorKey, *, since: datetime, trust: Trust, state: KeyState) -> None:
     row = {
         "id": key.id,

@@ -13,7 +13,7 @@ from aiohttp import web
 from keys import Identity, proof
 from node.federation import actors as people
 from node.federation.authenticate import _proof_under as under
-from node.federation.pins import Change, decide
+from node.federation.pins import Change, decide, is_rightful
 from node.federation.policy import ProofBroken, ProofHolds
 from node.model import ActorKey, Iri, KeyKind, KeyState, KnownKey, Trust, Verdict
 from node.storage import actors as stored
@@ -311,6 +311,67 @@ async def test_a_neighbour_cannot_change_ones_key(alice: Home, place: Place, car
     forged = neighbour.activity("Update", {**carol.document(), "publicKey": neighbour.document()["publicKey"]})
     assert (await neighbour.deliver(forged, alice.base)).verdict == (403, "wrong_author")
     assert await _states(alice, carol) == before
+
+
+def _shows_also_keys_of(thief: Stranger, victim: Stranger) -> None:
+    """The thief's actor document lists what the victim's lists, ids and all, as its own."""
+    mine, theirs = thief.document(), victim.document()
+    methods = [{**item, "controller": thief.iri} for item in theirs["assertionMethod"]]  # type: ignore[attr-defined]
+    key = {**theirs["publicKey"], "owner": thief.iri}  # type: ignore[dict-item]
+    thief.extra = {"publicKey": [mine["publicKey"], key], "assertionMethod": [*mine["assertionMethod"], *methods]}  # type: ignore[misc]
+    thief.publish()
+
+
+async def test_a_neighbour_who_lists_ones_keys_does_not_unpin_them(alice: Home, dave: Stranger) -> None:
+    """key-history.md §1, "pin, never silently replace", whatever other accounts of the server say of themselves."""
+    await greet(alice, dave)
+    await alice.node.owner.trust_keys(dave.iri)
+    before = await _states(alice, dave)
+    thief = dave.place.stranger("thief", proofs=True)
+    _shows_also_keys_of(thief, dave)
+    await greet(alice, thief)
+    assert await _states(alice, dave) == before
+    assert set(await _states(alice, thief)) == {thief.rsa.public.pem, thief.identity.public.multikey}
+    assert await _verdict(alice, dave, "as ever") is Verdict.SIGNED
+    dave.identity = Identity.generate()  # whoever has the server now
+    dave.publish()
+    await alice.node.actors.refresh(dave.iri)
+    assert await _verdict(alice, dave, "it is me, believe me") is Verdict.CHANGED
+
+
+async def test_a_neighbour_who_lists_ones_keys_first_shuts_nobody_out(alice: Home, dave: Stranger) -> None:
+    """http-signatures.md §6, "the owner lists this key": whose address it is below, theirs it is when they come."""
+    thief = dave.place.stranger("thief", proofs=True)
+    _shows_also_keys_of(thief, dave)
+    await greet(alice, thief)
+    await alice.node.actors.refresh(dave.iri)
+    assert await _verdict(alice, dave, "late, and welcome") is Verdict.SIGNED
+    await alice.node.actors.refresh(thief.iri)
+    assert await _verdict(alice, dave, "still here") is Verdict.SIGNED
+    await greet(alice, thief)
+
+
+@pytest.mark.parametrize(
+    ("key_id", "owner", "holder", "rightful"),
+    [
+        ("/users/ada#main-key", "/users/ada", "/users/eve", True),
+        ("/users/ada#main-key", "/users/eve", "/users/ada", False),
+        ("/users/ada/main-key", "/users/ada", "/users/eve", True),  # GoToSocial
+        ("/user/ada/#main-key", "/user/ada", "/user/eve", True),  # BookWyrm
+        ("/ap/users/1/#main-key", "/ap/users/1/", "/ap/users/2/", True),  # Threads
+        ("/?author=1#main-key", "/?author=1", "/?author=2", True),  # WordPress
+        ("/channel/ada", "/channel/ada", "/channel/eve", True),  # Hubzilla
+        ("/users/ada#main-key", "/users/ad", "/users/eve", False),
+        ("/users/ada#main-key", "/users/ada", "/", True),  # of two that it is below, the nearer
+        ("/users/ada#main-key", "/", "/users/ada", False),
+        ("/keys/1", "/users/ada", "/users/eve", False),  # it says nothing: the first keeps it
+        ("/keys/1", "/users/eve", "/users/ada", False),
+    ],
+)
+def test_whose_a_key_id_is_by_its_own_words(key_id: str, owner: str, holder: str, rightful: bool) -> None:
+    """Of two on one server who claim the same id, the one below whose address it is."""
+    ids = [Iri("https://example.org" + path) for path in (key_id, owner, holder)]
+    assert is_rightful(*ids) is rightful
 
 
 @pytest.mark.parametrize("what", ["keys", "account"])
