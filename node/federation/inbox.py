@@ -140,7 +140,8 @@ class Inbox:
         outcome: Outcome = None
         if isinstance(activity, _MAY_BE_PROVEN):
             outcome = await self._authenticator.proof(document, activity.actor)
-        proven_by = activity.actor if isinstance(outcome, ProofHolds) else None
+        holds = isinstance(outcome, ProofHolds) and not policy.is_late(activity, outcome.created, self._clock())
+        proven_by = activity.actor if holds else None
         policy.admit(activity, signed.actor, ids=self._ids, proven_by=proven_by)
         await self._actors.circle.admit(activity.actor)
         if signed.actor != activity.actor:

@@ -54,6 +54,9 @@ _WITH_NOTE = (Create, Update)
 _FORWARDABLE = (Create, Update, Delete)
 """What is believed on its actor's proof alone, whoever brings it (integrity-proofs.md §7)."""
 
+FORWARDED_FOR = timedelta(days=30)
+"""How old a proof may be that is all that speaks for a post; shorter than we remember what was deleted (sweep.py)."""
+
 
 # ── who may say what ─────────────────────────────────────────────────────────────────────────
 
@@ -136,6 +139,14 @@ def _by_its_actor(activity: Activity, signed_actor: Iri, proven_by: Iri | None) 
         f"{signed_actor} signed an activity of {activity.actor}",
         hint="sign with a key of the actor, or carry a proof by the actor (FEP-8b32)",
     )
+
+
+def is_late(activity: Activity, proven_at: datetime | None, now: datetime) -> bool:
+    """Whether a post that somebody else brings was signed too long ago to be believed on its proof alone.
+
+    Its author may have deleted it since, and we need not know (integrity-proofs.md §7).
+    """
+    return isinstance(activity, _WITH_NOTE) and (proven_at is None or now - proven_at > FORWARDED_FOR)
 
 
 def _own_note(note: Note, actor: Iri) -> None:

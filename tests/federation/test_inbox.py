@@ -531,6 +531,22 @@ async def test_a_post_forwarded_by_another_is_believed_on_its_authors_proof(
     assert (post.authorship.verdict, post.note.author) == ("signed", dave.iri)
 
 
+async def test_a_post_signed_long_ago_is_not_believed_from_others(
+    alice: Home, dave: Stranger, mallory: Stranger
+) -> None:
+    """integrity-proofs §7: "created older than 30 days … only if the object is still at its origin": it was deleted."""
+    await greet(alice, mallory)
+    me, now = alice.node.ids.actor, datetime.now(UTC)
+    old = {
+        days: dave.prove(dave.say(f"signed {days} days ago", me), at=now - timedelta(days=days)) for days in (29, 31)
+    }
+    async with nothing_changes(alice, dave):
+        assert (await mallory.deliver(old[31], alice.base)).verdict == (403, "wrong_actor")
+    assert (await mallory.deliver(old[29], alice.base)).status == 202
+    assert (await dave.deliver(old[31], alice.base)).status == 202  # the author says it now
+    assert await alice.shows("signed 31 days ago")
+
+
 async def test_a_post_forwarded_without_its_authors_proof_is_refused(
     alice: Home, carol: Stranger, dave: Stranger, mallory: Stranger
 ) -> None:
