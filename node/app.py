@@ -154,6 +154,11 @@ async def opened(
 
 
 def no_node(data: Path) -> StartError:
+    if (data / "keys").exists():
+        return StartError(
+            f"there is no node in {data}: its keys are there, but not its database",
+            hint="put a backup in place: cuicui restore, into another directory; or look at database_url",
+        )
     return StartError(f"there is no node in {data}", hint=f"make one: cuicui init --data {data}")
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
+import os
 import re
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,18 +52,54 @@ async def found(
     If anything fails half-way, what was made is taken away again. `keys` are new ones, unless given.
     """
     check_handle(handle)
+    await _refuse_a_second(settings)
+    made_directory = _make_directory(settings.data)
+    with _nobody_else(settings.data):
+        await _refuse_a_second(settings)
+        try:
+            owner = Profile(handle, name or handle, created_at=clock())
+            return await furnish(settings, owner, keys or keyring.generate(), password=password, passphrase=passphrase)
+        except BaseException:
+            _take_away(settings, made_directory)
+            raise
+
+
+async def _refuse_a_second(settings: Settings) -> None:
+    """A database without an owner is no node: whoever began to make it was interrupted."""
     data = settings.data
-    if exists(settings):
+    if exists(settings) and (settings.keys.exists() or await _has_owner(data / "cuicui.db")):
         raise StartError(
             f"there is a node in {data} already", hint=f"run it: cuicui run --data {data}; or name another directory"
         )
-    made_directory = _make_directory(data)
+
+
+async def _has_owner(file: Path) -> bool:
+    store = Store(f"sqlite:///{file.absolute()}")
     try:
-        owner = Profile(handle, name or handle, created_at=clock())
-        return await furnish(settings, owner, keys or keyring.generate(), password=password, passphrase=passphrase)
-    except BaseException:
-        _take_away(settings, made_directory)
-        raise
+        if await store.version() is None:
+            return False
+        async with store.read() as tx:
+            return await profile.whose(tx) is not None
+    finally:
+        await store.close()
+
+
+@contextmanager
+def _nobody_else(data: Path) -> Iterator[None]:
+    """Hold the directory itself while a node is made in it: of two at one time the one that fails would take away
+    what the other one made. The kernel lets go of it when the process ends, and nothing is left to clean up."""
+    try:
+        handle = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _cannot_make(data, error) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StartError(f"a node is being made in {data} at this moment", hint="wait, and try again") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 async def furnish(
@@ -132,8 +172,12 @@ def _make_directory(data: Path) -> bool:
         existed = data.is_dir()
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"cannot make {data}: {error.strerror}", hint="choose another directory with --data") from None
+        raise _cannot_make(data, error) from None
     return not existed
+
+
+def _cannot_make(data: Path, error: OSError) -> StartError:
+    return StartError(f"cannot make {data}: {error.strerror}", hint="choose another directory with --data")
 
 
 def _write_settings(settings: Settings) -> None:

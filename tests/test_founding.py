@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from pathlib import Path
 
 import pytest
 
-from node import founding, keyring
+from node import app, founding, keyring
 from node.errors import CuicuiError, Locked, NotAllowed, StartError
+from node.model import utcnow
 from node.settings import Settings, load
+from node.storage.migrate import migrate
+from node.storage.store import Store
 from tests.support.homes import keys_of
 
 
@@ -73,3 +77,46 @@ async def test_sealed_keys_want_their_passphrase(tmp_path: Path) -> None:
     with pytest.raises(Locked):
         keyring.load(data / "keys")
     assert keyring.load(data / "keys", "correct horse").identity.public == keys_of("ada").identity.public
+
+
+async def test_of_two_that_make_a_node_in_one_place_one_does_and_nothing_of_it_is_taken_away(tmp_path: Path) -> None:
+    """A second `init` "refuses and changes nothing", also while the first is at work: whoever fails took the keys
+    and the database of the other one away with what it believed to be its own."""
+    data = tmp_path / "one"
+    both = [founding.found(_settings(data), handle=name, keys=keys_of(name)) for name in ("ada", "bob")]
+    first, second = await asyncio.gather(*both, return_exceptions=True)
+    [made] = [one for one in (first, second) if isinstance(one, founding.Founded)]
+    [refused] = [one for one in (first, second) if isinstance(one, BaseException)]
+    assert isinstance(refused, StartError), refused
+    assert keyring.load(data / "keys").identity.public == made.keys.identity.public
+    async with app.opened(load(data, environ={})) as node:
+        assert node.ids.handle == made.ids.handle
+
+
+async def test_what_was_interrupted_before_it_had_an_owner_is_made_anew(tmp_path: Path) -> None:
+    """`run` said to make a node, and `init` that there is one already: a database that nobody owns is none."""
+    data = tmp_path / "half"
+    data.mkdir()
+    store = Store(f"sqlite:///{data / 'cuicui.db'}")
+    await migrate(store, snapshots=None, now=utcnow())  # so far it came when the power went
+    await store.close()
+    with pytest.raises(StartError, match="there is no node"):
+        async with app.opened(_settings(data)):
+            pass
+    await founding.found(_settings(data), handle="ada", keys=keys_of("ada"))
+    async with app.opened(_settings(data)) as node:
+        assert node.ids.handle == "ada"
+
+
+async def test_keys_without_their_database_are_said_to_be_that(tmp_path: Path) -> None:
+    """Neither `init` nor `run` may send one to the other: what helps is a backup."""
+    data = tmp_path / "lost"
+    await founding.found(_settings(data), handle="ada", keys=keys_of("ada"))
+    (data / "cuicui.db").unlink()
+    with pytest.raises(StartError, match="its keys are there, but not its database") as said:
+        async with app.opened(_settings(data)):
+            pass
+    assert "cuicui restore" in str(said.value.hint)
+    with pytest.raises(StartError, match="already"):
+        await founding.found(_settings(data), handle="bob", keys=keys_of("bob"))
+    assert keyring.load(data / "keys").identity.public == keys_of("ada").identity.public

@@ -65,7 +65,7 @@ def _moved(data: Path) -> None:
         (_not_toml, "is not TOML", "a line looks like"),
         (_noise, "the file is not a database", "restore"),
         (_holes, "the database is damaged", "restore"),
-        (_no_database, "there is no node in", "cuicui init"),
+        (_no_database, "its keys are there, but not its database", "cuicui restore"),
         (_short_key, "identity.json is damaged", "from your backup"),
         (_open_key, "transport.json can be read by others", "chmod 600"),
         (_no_key, "identity.json", "hint"),
