@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import getpass
+import json
 import os
 import re
 import secrets
@@ -21,7 +22,7 @@ from node.ids import Ids, Snowflake
 from node.keyring import OwnKeys
 from node.model import Clock, Profile, utcnow
 from node.passwords import hashed
-from node.settings import FILE, Settings
+from node.settings import FILE, Settings, load
 from node.storage import actors, profile
 from node.storage.migrate import migrate
 from node.storage.store import Store
@@ -74,7 +75,7 @@ async def _refuse_a_second(settings: Settings) -> None:
 
 
 async def _has_owner(file: Path) -> bool:
-    store = Store(f"sqlite:///{file.absolute()}")
+    store = Store(f"sqlite:///{file}")
     try:
         if await store.version() is None:
             return False
@@ -181,14 +182,19 @@ def _cannot_make(data: Path, error: OSError) -> StartError:
 
 
 def _write_settings(settings: Settings) -> None:
-    """Only what was chosen: defaults may get better."""
-    lines = [f'base_url = "{settings.base_url}"', f'listen = "{settings.listen}"']
-    if settings.database_url is not None:
-        lines.append(f'database_url = "{settings.database_url}"')
+    """Only what was chosen: defaults may get better. A file that is there gets the lines it lacks."""
     file = settings.data / FILE
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    chosen = {"base_url": settings.base_url, "listen": settings.listen, "database_url": settings.database_url}
+    before = file.read_text(encoding="utf-8") if file.exists() else None
+    if before is not None:
+        said = load(settings.data, environ={})
+        chosen = {name: value for name, value in chosen.items() if getattr(said, name) != value}
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in chosen.items() if value]
+    if not lines:
+        return
+    file.touch(mode=0o600)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(("\n" if before and not before.endswith("\n") else "") + "".join(lines))
 
 
 def _take_away(settings: Settings, made_directory: bool) -> None:

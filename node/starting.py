@@ -43,6 +43,8 @@ async def init(
 ) -> None:
     os.umask(0o077)
     chosen = settings.load(data, flags=flags)
+    if not founding.exists(chosen):
+        _agree(data, flags, chosen)
     if "listen" not in chosen.given and (listen := founding.default_listen(chosen.base_url)):
         chosen = settings.load(data, flags={**flags, "listen": listen})
     made = await founding.found(
@@ -56,6 +58,18 @@ async def init(
     out(f"data       {data}")
     say("the keys in it are your identity: keep them private, and keep a copy")
     hint(f"start it: cuicui run{with_data(data)}")
+
+
+def _agree(data: Path, flags: Mapping[str, object], chosen: Settings) -> None:
+    """A flag of `init` is meant to last; what a settings file says already would win from the next command on."""
+    written = settings.load(data, environ={})
+    for name in flags:
+        if flags[name] is not None and name in written.given and getattr(written, name) != getattr(chosen, name):
+            flag, file = f"--{name.replace('_', '-')}", data / settings.FILE
+            raise NotAllowed(
+                f"{flag} says {getattr(chosen, name)}, and {file} says {getattr(written, name)}",
+                hint=f"leave {flag} out, or change the file",
+            )
 
 
 def _new_passphrase(file: Path | None, *, ask: bool) -> str | None:

@@ -14,6 +14,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from node import __version__
+from node.settings import load
 from tests.cli.conftest import Place, cuicui, digests, environment, free_port, made, running, until
 
 
@@ -234,3 +235,36 @@ def test_ctrl_c_at_any_moment_is_quiet(tmp_path: Path, when: str) -> None:
     )
     assert (done.returncode, done.stderr.strip()) == (status, b"")
     assert done.stdout == (b"" if status else f"cuicui {__version__}\n".encode())
+
+
+def test_init_keeps_a_settings_file_that_is_there_and_adds_what_was_chosen(tmp_path: Path) -> None:
+    """Whoever writes `trusted_proxies` before `init` does not lose the address to listen on, or the database."""
+    data, port = tmp_path / "node", free_port()
+    data.mkdir()
+    (data / "cuicui.toml").write_text('log_level = "error"')
+    chosen = ["--base-url", f"http://127.0.0.1:{port}", "--database-url", f'sqlite:///{tmp_path}/"else".db']
+    assert cuicui("init", "--data", data, "--handle", "ada", *chosen).status == 0
+    found = load(data, environ={})
+    assert (found.log_level, found.base_url) == ("error", f"http://127.0.0.1:{port}")
+    assert (found.listen, found.database_url) == (f"127.0.0.1:{port}", f'sqlite:///{tmp_path}/"else".db')
+    assert cuicui("keys", "--data", data).status == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "arguments"),
+    [
+        ('base_url = "https://old.example"', ["--base-url", "https://new.example"]),
+        ('listen = "127.0.0.1:8150"', ["--listen", "127.0.0.1:8151"]),
+        ('database_url = "sqlite:///a.db"', ["--database-url", "sqlite:///b.db"]),
+    ],
+)
+def test_init_does_not_say_one_thing_and_the_file_another(tmp_path: Path, written: str, arguments: list[str]) -> None:
+    """A node was made that nothing could open again: "this node was made for …, and the settings say …"."""
+    data = tmp_path / "node"
+    data.mkdir()
+    (data / "cuicui.toml").write_text(written)
+    said = cuicui("init", "--data", data, "--handle", "ada", *arguments)
+    assert (said.status, said.out) == (1, "")
+    assert arguments[0] in said.err
+    assert str(data / "cuicui.toml") in said.err
+    assert [file.name for file in data.iterdir()] == ["cuicui.toml"]
