@@ -24,7 +24,7 @@ from keys.proof import created_at
 from node import keyring
 from node.errors import CuicuiError, Locked, NotAllowed
 from node.media.files import Directory, is_name
-from node.settings import FILE, Settings
+from node.settings import FILE, Settings, file_url
 from node.storage import profile
 from node.storage.migrate import snapshot
 from node.storage.store import Store
@@ -247,7 +247,7 @@ async def _look(directory: Path, manifest: dict[str, Any], passphrase: Passphras
         opened = _opens(directory / "keys", passphrase)
         handle, base_url, schema = (str(manifest[name]) for name in ("handle", "base_url", "schema"))
         return Checked(f"@{handle}", base_url, manifest["made"], schema, opened, files, database=False)
-    store = Store(f"sqlite:///{(directory / DATABASE).absolute()}")
+    store = Store(file_url((directory / DATABASE).absolute()))
     try:
         if complaints := await store.check():
             raise BadBackup(f"the database in the backup is damaged: {complaints[0]}", hint="use an older backup")

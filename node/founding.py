@@ -22,7 +22,7 @@ from node.ids import Ids, Snowflake
 from node.keyring import OwnKeys
 from node.model import Clock, Profile, utcnow
 from node.passwords import hashed
-from node.settings import FILE, Settings, load
+from node.settings import FILE, Settings, file_url, load
 from node.storage import actors, profile
 from node.storage.migrate import migrate
 from node.storage.store import Store
@@ -75,7 +75,7 @@ async def _refuse_a_second(settings: Settings) -> None:
 
 
 async def _has_owner(file: Path) -> bool:
-    store = Store(f"sqlite:///{file}")
+    store = Store(file_url(file))
     try:
         if await store.version() is None:
             return False

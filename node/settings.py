@@ -123,6 +123,11 @@ def _listen(value: object) -> str:
     return _text(value)
 
 
+def file_url(file: Path) -> str:
+    """The URL of an SQLite database. In a URL `?` begins a query, and what stands behind `%` is decoded."""
+    return f"sqlite:///{str(file).replace('%', '%25').replace('?', '%3F')}"
+
+
 # ── the settings ─────────────────────────────────────────────────────────────────────────────
 
 
@@ -258,7 +263,7 @@ class Settings:
     @property
     def database(self) -> str:
         """The URL in force."""
-        return self.database_url or f"sqlite:///{self.data.absolute() / 'cuicui.db'}"
+        return self.database_url or file_url(self.data.absolute() / "cuicui.db")
 
     @property
     def keys(self) -> Path:

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from node.errors import BadSettings
+from node.model import utcnow
 from node.peers import is_trusted
-from node.settings import ABOUT, FILE, load
+from node.settings import ABOUT, FILE, Settings, file_url, load
+from node.storage.migrate import migrate, snapshot
+from node.storage.schema import HEAD
+from node.storage.store import Store
 
 
 def test_nothing_is_needed_to_start(tmp_path: Path) -> None:
@@ -113,3 +117,19 @@ def test_every_setting_says_what_it_means_and_shows_an_example_that_works(tmp_pa
     assert field.examples
     for example in field.examples:
         load(tmp_path, environ={f"CUICUI_{name.upper()}": str(example)})
+
+
+async def test_a_data_directory_may_have_any_name(tmp_path: Path) -> None:
+    """`a?b` is no query and `%41` no A: the database lay beside such a directory, or could not be made, and no copy
+    was taken of one below `a#b`."""
+    for name in ("a?b", "a%41b", "a#b", "a&mode=ro", "ä ö", "100%"):
+        data = tmp_path / name
+        data.mkdir()
+        store = Store(Settings.of({"data": data}).database)
+        assert store.path == data / "cuicui.db"
+        await migrate(store, snapshots=None, now=utcnow())
+        await store.close()
+        copied = Store(file_url(snapshot(data / "cuicui.db", data / "copy.db")))
+        assert await copied.version() == HEAD
+        await copied.close()
+    assert len(list(tmp_path.iterdir())) == 6

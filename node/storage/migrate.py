@@ -65,7 +65,7 @@ def snapshot(source: Path, target: Path) -> Path:
     copy = sqlite3.connect(target)
     try:
         target.chmod(0o600)
-        origin = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
+        origin = sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)
         try:
             origin.backup(copy)
         finally:
