@@ -22,7 +22,7 @@ from typing import Any
 from keys.passphrase import Passphrase, resolve
 from keys.proof import created_at
 from node import keyring
-from node.errors import CuicuiError, Locked, NotAllowed
+from node.errors import CuicuiError, Locked, NotAllowed, StoreError
 from node.media.files import Directory, is_name
 from node.settings import FILE, Settings, file_url
 from node.storage import profile
@@ -77,12 +77,15 @@ def make(settings: Settings, file: Path, now: datetime) -> Made:
     """
     if os.path.lexists(file):
         raise NotAllowed(f"{file} is there already, and was not touched", hint="choose another name")
+    for key in (settings.keys / f"{name}.json" for name in KEYS):
+        if not key.exists():
+            raise NotAllowed(f"nothing was saved: there is no file {key}", hint="put it in place from an older backup")
     source = Store(settings.database).path
     about = asyncio.run(_about(settings)) if source is None else {}
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
         with tempfile.TemporaryDirectory(prefix="cuicui-backup-", dir=file.absolute().parent) as directory:
-            contents = {} if source is None else {DATABASE: snapshot(source, Path(directory) / DATABASE)}
+            contents = {} if source is None else {DATABASE: _copied(source, Path(directory) / DATABASE)}
             contents |= {f"keys/{name}.json": settings.keys / f"{name}.json" for name in KEYS}
             if (settings.data / FILE).exists():
                 contents[FILE] = settings.data / FILE
@@ -94,6 +97,17 @@ def make(settings: Settings, file: Path, now: datetime) -> Made:
         raise NotAllowed(f"cannot write {file}: {error.strerror}", hint="check the directory and the space") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _copied(source: Path, target: Path) -> Path:
+    """A copy that was looked at: a damaged one would take the place of an older one that is whole."""
+    try:
+        asyncio.run(_whose(snapshot(source, target)))
+    except (BadBackup, StoreError) as error:
+        why = error.message.replace(str(target), str(source))
+        hint = "see: cuicui doctor; what is whole is in an older backup, or in snapshots"
+        raise BadBackup(f"nothing was saved: {why}", hint=hint) from None
+    return target
 
 
 async def _about(settings: Settings) -> dict[str, str]:
@@ -247,19 +261,27 @@ async def _look(directory: Path, manifest: dict[str, Any], passphrase: Passphras
         opened = _opens(directory / "keys", passphrase)
         handle, base_url, schema = (str(manifest[name]) for name in ("handle", "base_url", "schema"))
         return Checked(f"@{handle}", base_url, manifest["made"], schema, opened, files, database=False)
-    store = Store(file_url((directory / DATABASE).absolute()))
+    found, version = await _whose(directory / DATABASE)
+    opened = _opens(directory / "keys", passphrase)
+    return Checked(f"@{found[0]}", found[1], manifest["made"], version, opened, files)
+
+
+async def _whose(file: Path) -> tuple[tuple[str, str], str]:
+    """The owner's handle and base URL, and the schema, of a database that is whole. Raises BadBackup, StoreError."""
+    store = Store(file_url(file))
     try:
         if complaints := await store.check():
-            raise BadBackup(f"the database in the backup is damaged: {complaints[0]}", hint="use an older backup")
+            raise BadBackup(f"the database is damaged: {complaints[0]}", hint="use an older backup")
         version = await store.version()
-        async with store.read() as tx:
-            found = await profile.whose(tx)
+        found = None
+        if version is not None:
+            async with store.read() as tx:
+                found = await profile.whose(tx)
     finally:
         await store.close()
     if found is None or version is None:
-        raise BadBackup("the database in the backup has no owner", hint="use an older backup")
-    opened = _opens(directory / "keys", passphrase)
-    return Checked(f"@{found[0]}", found[1], manifest["made"], version, opened, files)
+        raise BadBackup("the database has no owner", hint="use an older backup")
+    return found, version
 
 
 def _opens(keys: Path, passphrase: Passphrase) -> bool:

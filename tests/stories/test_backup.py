@@ -7,6 +7,7 @@ import io
 import os
 import stat
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,3 +196,31 @@ async def test_what_is_no_node_is_not_saved(tmp_path: Path) -> None:
         await _saved(home, tmp_path / "a.backup")
     assert not (home.settings.data / "cuicui.db").exists()
     assert not (tmp_path / "a.backup").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda data: _scratch(data / "cuicui.db"), "damaged"),
+        (lambda data: (data / "cuicui.db").write_bytes(b""), "has no owner"),
+        (lambda data: (data / "keys" / "server.json").unlink(), "there is no file"),
+    ],
+)
+async def test_what_is_damaged_is_not_said_to_be_saved(
+    tmp_path: Path, spoil: Callable[[Path], object], told: str
+) -> None:
+    """A backup of a damaged database was made, called saved, and took the place of the older one that was whole."""
+    home = await settle_in(tmp_path, "alice")
+    spoil(home.settings.data)
+    with pytest.raises(CuicuiError, match=told) as said:
+        await _saved(home, tmp_path / "a.backup")
+    assert said.value.message.startswith("nothing was saved")
+    assert said.value.hint
+    assert not list(tmp_path.glob("*backup*"))
+
+
+def _scratch(file: Path) -> None:
+    """Noise from the middle to the end: the first pages still say that it is a database."""
+    with file.open("r+b") as stream:
+        stream.seek(file.stat().st_size // 2)
+        stream.write(b"\xa5" * (file.stat().st_size // 3))
