@@ -167,8 +167,10 @@ async def test_a_key_document_that_claims_another_servers_actor_is_refused(
         "id": key_id, "type": "CryptographicKey", "owner": carol.iri, "publicKeyPem": mallory.rsa.public.pem,
     }  # fmt: skip
     async with nothing_changes(alice, carol):
+        carol.place.asked.clear()
         reply = await mallory.deliver(carol.say("stolen", alice.node.ids.actor), alice.base, key_id=key_id)
         assert reply.verdict == (401, "unknown_key")
+        assert not carol.place.asked
 
 
 async def test_a_key_document_of_its_own_is_followed_to_its_owner(alice: Home, carol: Stranger) -> None:
@@ -255,14 +257,15 @@ async def test_a_few_bogus_keys_shut_nobody_out(alice: Home, carol: Stranger, ma
     assert await alice.shows("new here")
 
 
-@pytest.mark.parametrize(("status", "lasts"), [(404, HOUR), (410, timedelta(days=7))])
+@pytest.mark.parametrize(("status", "lasts"), [(404, HOUR), (410, timedelta(days=7)), (200, HOUR)])
 async def test_what_is_not_there_is_not_asked_for_again_soon(
     alice: Home, carol: Stranger, mallory: Stranger, status: int, lasts: timedelta
 ) -> None:
-    """security.md §1: "negative cache 1 h (410: 1 week)"."""
+    """security.md §1: "negative cache 1 h (410: 1 week)"; a key that its actor does not list (200) is not there."""
+    nameless = {**mallory.document(), "id": f"{mallory.place.base}/users/ghost", "publicKey": []}
 
     async def absent(_: web.Request) -> web.StreamResponse:
-        return web.Response(status=status)
+        return web.Response(status=status, body=json.dumps(nameless).encode(), content_type=AP)
 
     mallory.place.documents["/users/ghost"] = absent
 

@@ -70,6 +70,8 @@ TABLE: list[tuple[str, Known, str, bool, dict[str, tuple[KeyState, Trust]]]] = [
      False, {"C": (R, FIRST), "A": (C, FIRST)}),
     ("the successor is back, after a third", [("A", R, FIRST, 0), ("B", R, CONT, 1), ("C", C, FIRST, 2)], "B",
      False, {"C": (R, FIRST), "B": (P, CONT)}),
+    ("the successor of a compared key is back, after a third",
+     [("A", R, COMPARED, 0), ("B", R, CONT, 1), ("C", C, FIRST, 2)], "B", False, {"C": (R, FIRST), "B": (P, CONT)}),
 ]  # fmt: skip
 
 
@@ -82,6 +84,16 @@ def test_how_keys_change_when_an_actor_shows_others(
     """key-history.md §7, ordinary actors: accepted with continuity, marked as changed without."""
     changes = decide([_known(*row) for row in known], [_listed(name) for name in shows], continuity=continuity)
     assert set(changes) == {Change(_listed(name), *how) for name, how in want.items()}
+
+
+def test_a_key_under_another_id_is_an_entry_of_its_own() -> None:
+    """http-signatures §6: keys are found by the id that signatures name, "byte for byte"; the old id names none any
+    more."""
+    listed = replace(_listed("a"), id=Iri(f"{OWNER}/main-key"))
+    for continuity in (True, False):
+        changes = decide([_known("a", P)], [listed], continuity=continuity)
+        assert {change.key.id for change in changes} == {f"{OWNER}#main-key", listed.id}
+        assert Change(_listed("a"), R, FIRST) in changes
 
 
 # ── over the wire ────────────────────────────────────────────────────────────────────────────

@@ -138,6 +138,13 @@ def test_anything_else_is_not_a_transport_key(text: str) -> None:
         PublicTransport.from_multikey(text)
 
 
+def test_a_key_among_too_much_else_is_not_looked_for(key: TransportKey) -> None:
+    """security.md §0.10: a stranger's actor document decides how much there is to read."""
+    assert PublicTransport.from_pem("note: mine\n" * 100 + key.public.pem) == key.public
+    with pytest.raises(BadKey, match="too long"):
+        PublicTransport.from_pem("note: mine\n" * 2_000 + key.public.pem)
+
+
 def test_an_ed25519_multikey_is_not_a_transport_key() -> None:
     with pytest.raises(BadKey):
         PublicTransport.from_multikey(Identity.generate().public.multikey)
