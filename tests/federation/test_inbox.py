@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from keys import Identity, TransportKey
 from node.federation import quota
+from node.federation.actors import REFETCH_PAUSE
 from node.federation.batch import FULL
 from node.federation.patience import PAUSE
 from node.observe import counters
@@ -291,6 +292,28 @@ async def test_many_requests_with_one_unknown_key_fetch_it_once(alice: Home, car
     assert carol.place.asked["/users/carol"] == 1
 
 
+async def test_who_goes_away_takes_from_nobody_what_was_asked_for_together(alice: Home, carol: Stranger) -> None:
+    """house.md, the walk in: one fetch for many, and it belongs to none of them alone."""
+    answer = asyncio.Event()
+
+    async def slowly(_: web.Request) -> web.StreamResponse:
+        await answer.wait()
+        return web.Response(body=json.dumps(carol.document()).encode(), content_type=AP)
+
+    carol.place.documents["/users/carol"] = slowly
+    first, second = (asyncio.ensure_future(alice.node.actors.get(carol.iri)) for _ in range(2))
+
+    async def is_asked() -> bool:
+        return carol.place.asked["/users/carol"] == 1
+
+    await eventually(is_asked)
+    first.cancel()
+    await asyncio.sleep(0)
+    answer.set()
+    assert (await asyncio.wait_for(second, 5)).actor.iri == carol.iri
+    assert carol.place.asked["/users/carol"] == 1
+
+
 @pytest.mark.parametrize("kind", ["Delete", "Update"])
 async def test_an_unknown_account_that_deletes_itself_costs_nobody_a_request(
     alice: Home, carol: Stranger, mallory: Stranger, kind: str
@@ -319,6 +342,10 @@ async def test_a_failing_signature_makes_us_ask_once_in_five_minutes(alice: Home
         reply = await carol.deliver(carol.say("x", alice.node.ids.actor), alice.base, key=rsa_key("nobody"))
         assert reply.verdict == (401, "wrong_signature")
     assert carol.place.asked["/users/carol"] == asked + 1
+    alice.clock.forward(REFETCH_PAUSE)
+    said, other = carol.say("x", alice.node.ids.actor), rsa_key("nobody")
+    assert (await carol.deliver(said, alice.base, key=other, at=alice.clock())).verdict == (401, "wrong_signature")
+    assert carol.place.asked["/users/carol"] == asked + 2
 
 
 # ── who may say what (security.md §2) ────────────────────────────────────────────────────────
