@@ -57,9 +57,12 @@ class Response:
 
     @property
     def media_type(self) -> str:
-        """`application/activity+json`: lower case, without parameters; "" when the server says nothing in ASCII."""
-        said = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return said if said.isascii() else ""
+        """`application/activity+json`: lower case, without parameters; "" when the server does not say.
+
+        Text whatever bytes came, since it is told in errors, and these are written down.
+        """
+        written = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return written.encode(errors="backslashreplace").decode()
 
     @property
     def profile(self) -> str | None:

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import select
 
 from node.federation import inbox
 from node.model import Iri, Post
 from node.observe import counters
-from node.storage import arrivals, reactions
+from node.storage import arrivals, reactions, schema
 from tests.support.attack import greet, nothing_changes
 from tests.support.following import arrives, befriend, said, seen
 from tests.support.homes import Home, eventually
@@ -309,3 +310,39 @@ async def test_a_flood_of_changed_profiles_leaves_room_for_boosts(
         return (await alice.node.actors.get(mallory.iri)).actor.name == "Mallory the Second"
 
     await eventually(renamed)
+
+
+async def test_an_answer_of_a_type_that_is_no_text_stops_nobody(
+    alice: Home, carol: Stranger, mallory: Stranger, elsewhere: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """house.md, batches: "its neighbours never notice"; nor are those who wait kept waiting. Why it failed is text."""
+
+    async def noise(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/\xff\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    await followed(alice, carol)
+    async with await asyncio.start_server(noise, "127.0.0.1", 0) as listener:
+        there = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/x"
+        assert (await carol.deliver(carol.activity("Announce", there), alice.base)).status == 202
+        quoting = mallory.prove(mallory.note("look at this", to=[alice.node.ids.actor], quote=there))
+        assert (await mallory.deliver(mallory.create(quoting), alice.base)).status == 202
+
+        async def both_tried() -> bool:
+            async with alice.node.store.read() as tx:
+                reasons = [
+                    (await tx.execute(select(table.c.last_error))).scalars().all()
+                    for table in (schema.arrivals, schema.chores)
+                ]
+            return all(any("answered with text/" in (reason or "") for reason in found) for found in reasons)
+
+        await eventually(both_tried)
+        note = serve(elsewhere, mallory.note("worth reading"))
+        assert (await carol.deliver(carol.activity("Announce", note["id"]), alice.base)).status == 202
+
+        async def shown() -> Post | None:
+            return await at_home(alice, "worth reading")
+
+        assert await eventually(shown)
+    assert "worker failed" not in caplog.text
