@@ -82,7 +82,8 @@ class Fetcher:
         iri = document.get("id")
         if iri is not None and not (isinstance(iri, str) and origin_of(iri) == origin_of(answer.url)):
             raise Unreachable(f"{url} answered with a collection of somebody else's", code="broken_answer")
-        return Paged(answer.url, document, answer.body, answer.headers.get("ETag"))
+        tag = answer.headers.get("ETag", "")
+        return Paged(answer.url, document, answer.body, tag if tag and tag.isascii() else None)  # it need not be text
 
     def _not_ourselves(self, url: str) -> None:
         if origin_of(url) == self._own_origin:
