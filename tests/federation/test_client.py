@@ -561,6 +561,31 @@ async def _endless(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
         pass
 
 
+@pytest.mark.parametrize("first", [ok(), b""], ids=["after the answer", "before it"])
+async def test_answers_that_nobody_asked_for_end_the_connection(first):
+    """security.md §0.10: a kept connection is no way to fill the memory, nor are interim answers without end."""
+    over = asyncio.Event()
+
+    async def talkative(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        try:
+            while not writer.is_closing():
+                await asyncio.sleep(0.02)
+                writer.write((ok() if first else b"HTTP/1.1 100 Continue\r\n\r\n") * 50)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        over.set()
+
+    async with serving(talkative) as server, client() as door:
+        url = f"http://127.0.0.1:{server.port}/"
+        if first:
+            assert (await door.post(url, b"{}", {})).status == 200
+        else:
+            assert await failure(door.get(url, accept=ACCEPT)) in ("broken_answer", "connect")
+        await asyncio.wait_for(over.wait(), 5)
+
+
 async def test_an_endless_body_stops_at_the_limit():
     async with serving(_endless) as server, client() as door:
         url = f"http://127.0.0.1:{server.port}/"
