@@ -25,6 +25,7 @@ from yarl import URL
 
 from node.errors import Unreachable
 from node.federation.dial import Guard, Network, is_home_name
+from node.federation.recent import Recent
 from node.federation.target import Target, split
 
 DEFAULT_LIMIT = 1 << 20
@@ -40,6 +41,8 @@ MOST_AHEAD = 8
 DNS_CACHE = 60
 """Seconds a name's addresses are kept. Safe, because the address is checked each time it is dialled."""
 DNS_THREADS = 32
+MOST_NAMES = 10_000
+"""Names that are remembered to have had an address."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REFUSED_ERRNO = 0xC1C1
@@ -281,21 +284,29 @@ class _Pool(aiohttp.TCPConnector):
 
 
 class _Resolver(AbstractResolver):
-    """getaddrinfo in threads of its own: names that never answer hold up neither signing nor each other."""
+    """getaddrinfo in threads of its own: names that never answer hold up no signing.
+
+    Nor names that had an address when last asked for, which are looked up in other threads than those that had none,
+    or are new: of these a stranger has as many as it likes.
+    """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(DNS_THREADS, thread_name_prefix="dns")
+        self._for_known = ThreadPoolExecutor(DNS_THREADS, thread_name_prefix="dns-known")
+        self._known: Recent[str, bool] = Recent(MOST_NAMES)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         loop = asyncio.get_running_loop()
+        threads = self._for_known if self._known.pop(host) else self._threads
         try:
             found = await loop.run_in_executor(
-                self._threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
+                threads, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
             )
         except UnicodeError as error:  # a label too long or empty, says the codec in between
             raise OSError(None, f"not a host name: {host}") from error
+        self._known.put(host, True)
         return [
             ResolveResult(
                 hostname=host,
@@ -310,6 +321,7 @@ class _Resolver(AbstractResolver):
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._for_known.shutdown(wait=False, cancel_futures=True)
 
 
 def _default_ssl() -> ssl.SSLContext | bool:

@@ -7,6 +7,7 @@ import gzip
 import ipaddress
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -673,6 +674,32 @@ async def test_nobody_listens():
 async def test_a_name_that_does_not_exist():
     async with client(resolver=Names(socket.gaierror(-2, "Name or service not known"))) as door:
         assert await failure(door.get("https://nobody.example/", accept=ACCEPT)) == "dns"
+
+
+async def test_names_that_never_answer_keep_nobody_from_a_name_that_did(monkeypatch):
+    """security.md §5, slow answers: a stranger has as many names as it likes, at a name server that says nothing."""
+    monkeypatch.setattr(module, "DNS_CACHE", 0.01)
+    answered, usual = threading.Event(), socket.getaddrinfo
+
+    def ask(host: str, *rest: Any) -> Any:
+        if "dead" in host:
+            answered.wait(20)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return usual("127.0.0.1", *rest)
+
+    monkeypatch.setattr(module.socket, "getaddrinfo", ask)
+    async with serving(ok(b"{}", "Connection: close")) as server, client() as door:
+        url = f"http://good.example:{server.port}/"
+        assert (await door.get(url, accept=ACCEPT)).status == 200
+        lost = [
+            asyncio.create_task(failure(door.get(f"http://{n}.dead.example:8080/", accept=ACCEPT))) for n in range(64)
+        ]
+        try:
+            await asyncio.sleep(0.2)
+            assert (await door.get(url, accept=ACCEPT, timeout=5)).status == 200
+        finally:
+            answered.set()
+            assert set(await asyncio.gather(*lost)) <= {"dns", "timeout"}
 
 
 async def test_bad_tls_is_named(authority):
