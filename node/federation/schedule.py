@@ -19,7 +19,8 @@ BACKOFF = (
 """Pauses after the first failures of a host; then once a day."""
 
 GIVE_UP_AFTER = timedelta(days=7)
-"""A host that failed this long without one success is dormant."""
+"""A host that failed this long without one success is dormant, if it was asked meanwhile: more often than there are
+pauses of different length. One that failed once before this node went away for a week has not been silent."""
 
 PROBE_EVERY = timedelta(days=7)
 LONGEST_RETRY_AFTER = timedelta(hours=24)
@@ -57,12 +58,13 @@ def fate_of(status: int) -> Fate:
 
 
 def next_attempt(failures: Failures, now: datetime, *, chance: float = 0.5) -> datetime | None:
-    """When to try a host again after one more failure; None once it has been silent for a week.
+    """When to try a host again after one more failure; None once it has been asked for a week and was silent.
 
     `failures` counts the one that just happened. `chance` in [0, 1) spreads the retries of many
     nodes by ten per cent either way.
     """
-    if failures.since is not None and now - failures.since >= GIVE_UP_AFTER:
+    asked = failures.count > len(BACKOFF)
+    if asked and failures.since is not None and now - failures.since >= GIVE_UP_AFTER:
         return None
     pause = BACKOFF[min(max(failures.count, 1), len(BACKOFF)) - 1]
     return now + pause * (1 + JITTER * (2 * chance - 1))

@@ -221,6 +221,22 @@ async def test_each_failure_makes_the_pause_longer_and_a_week_of_silence_ends_it
     assert not (await _host(alice, carol.place)).dormant
 
 
+async def test_a_week_that_we_were_away_is_no_week_of_silence(alice: Home, carol: Stranger) -> None:
+    """federation.md §9: "7 days silent" is to have been asked for 7 days. What was posted as the machine went to sleep
+    goes out when it is awake again, also if its network comes a minute later."""
+    await _followed_by(alice, carol)
+    await carol.place.hang_up()
+    await alice.node.owner.post(Draft("written on the train"))
+    await _failed(alice, carol.place)
+    await alice.stop()
+    alice.clock.forward(timedelta(days=8))
+    await alice.start()
+    assert not (await _failed(alice, carol.place, 2)).dormant
+    await carol.place.listen()
+    await _later(alice, timedelta(minutes=6))
+    await _came(carol.place, 1)
+
+
 @pytest.mark.parametrize("form", ["seconds", "date", "too long"])
 async def test_a_busy_server_says_when_to_come_back(alice: Home, carol: Stranger, form: str) -> None:
     """RFC 9110 §10.2.3: Retry-After "can be either an HTTP-date or a number of seconds"; a day at most."""
