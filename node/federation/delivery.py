@@ -212,16 +212,21 @@ class Delivery:
                 host = self._outcomes.unwritten(origin) or known.get(origin) or Host(origin)
                 self._lanes.setdefault(origin, _Lane(host))
         now = self._clock()
+        put_off: set[str] = set()
         for job in jobs:
             lane = self._lanes[job.origin]
             if lane.host.next_at is not None and lane.host.next_at > now:
                 self._wait_for(lane.host, job)
+                put_off.add(job.origin)
                 continue
             lane.waiting.append(job)
             if len(lane.waiting) >= LANE:
                 self._crowded.add(job.origin)
             if lane.active < PER_HOST:
                 self._ready.append(job.origin)
+        for origin in put_off:  # what is known of them may be other by the next time, and is read again then
+            if not (self._lanes[origin].waiting or self._lanes[origin].active):
+                del self._lanes[origin]
 
     def _dispatch(self) -> None:
         self._dispatching = False

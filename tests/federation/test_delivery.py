@@ -237,6 +237,23 @@ async def test_a_week_that_we_were_away_is_no_week_of_silence(alice: Home, carol
     await _came(carol.place, 1)
 
 
+async def test_what_another_process_learned_of_a_server_counts(alice: Home, carol: Stranger) -> None:
+    """decisions.md §17: more workers over the same store. To whom one of them got through, the others do not keep
+    waiting for what they saw fail."""
+    await _followed_by(alice, carol)
+    carol.place.answer = 503
+    await alice.node.owner.post(Draft("is anybody there"))
+    await _failed(alice, carol.place)
+    await alice.node.owner.post(Draft("this one waits"))
+    await eventually(lambda: _is_in_no_hand(alice))
+    carol.place.answer = 202
+    carol.place.received.clear()
+    async with alice.node.store.write() as tx:
+        await hosts.put(tx, Host(carol.place.base))  # as a worker does that was answered
+    await alice.node.owner.post(Draft("this one goes"))
+    await _came(carol.place, 1)
+
+
 @pytest.mark.parametrize("form", ["seconds", "date", "too long"])
 async def test_a_busy_server_says_when_to_come_back(alice: Home, carol: Stranger, form: str) -> None:
     """RFC 9110 §10.2.3: Retry-After "can be either an HTTP-date or a number of seconds"; a day at most."""
