@@ -40,6 +40,7 @@ from node.federation.outbox import Outbox
 from node.federation.own import Gate, OwnDocuments
 from node.federation.polite import Manners, PoliteFetcher
 from node.federation.reception import BODY_LIMIT, Reception
+from node.federation.returned import Returned
 from node.federation.synchronise import Synchroniser
 from node.federation.threads import Threads
 from node.ids import Ids, Snowflake
@@ -256,7 +257,7 @@ def _wired(
     polite = PoliteFetcher(fetcher, manners)
     politely = Originals(polite, actors, authenticator)
     synchroniser = Synchroniser(store, polite, outbox, events, ids=ids, snowflake=snowflake, clock=clock)
-    inbox.heard = synchroniser.hear
+    inbox.heard = (Returned(store, clock=clock).hear, synchroniser.hear)
     gatherer = Gatherer(politely, actors, authenticator, ids=ids)
     means: dict[str, Any] = {
         "ids": ids,

@@ -111,8 +111,8 @@ class Inbox:
         self._snowflake = snowflake
         self._clock = clock
         self._owner = owner
-        self.heard: Callable[[Signed], Awaitable[None]] = _nothing_more
-        """Called with each delivery that was believed, after it was written."""
+        self.heard: tuple[Callable[[Signed], Awaitable[None]], ...] = ()
+        """Called, one after the other, with each delivery that was believed, after it was written."""
         self._resting: Recent[str, datetime] = Recent(1_000)
         self._forwards = Allowance(FORWARDED, timedelta(hours=1))
         self._batcher: Batcher[Arrived[Activity]] = Batcher(self._write)
@@ -131,7 +131,8 @@ class Inbox:
         deletes = isinstance(activity, Delete)
         await self._actors.quota.take(delivered.signed.actor, len(request.body), deletes=deletes)
         await self._batcher.put(arrived, host_of(delivered.signed.actor))
-        await self.heard(delivered.signed)
+        for hear in self.heard:
+            await hear(delivered.signed)
 
     async def _admitted(
         self, activity: Activity, document: Mapping[str, JsonValue], signed: Signed
@@ -399,10 +400,6 @@ class Inbox:
 
     async def drain(self) -> None:
         await self._batcher.drain()
-
-
-async def _nothing_more(_signed: Signed) -> None:
-    """Nobody listens."""
 
 
 def _told_apart(item: Arrived[Activity]) -> Arrived[Activity]:

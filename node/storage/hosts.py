@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 
 from node.storage.dialect import Tx, insert, ms_or_none, rounded, upsert, when_or_none
 from node.storage.schema import hosts
@@ -51,6 +51,12 @@ _AMONG = select(hosts).where(hosts.c.origin.in_(bindparam("origins", expanding=T
 async def dormant(tx: Tx) -> list[str]:
     """The servers that were silent for so long that nothing is tried any more."""
     return list((await tx.execute(select(hosts.c.origin).where(hosts.c.dormant).order_by(hosts.c.origin))).scalars())
+
+
+async def wake(tx: Tx, origin: str) -> None:
+    """It was silent for so long, and speaks again: its failures are over."""
+    over = {"failures": 0, "failing_since": None, "next_at": None, "dormant": False}
+    await tx.execute(update(hosts).where(hosts.c.origin == origin, hosts.c.dormant).values(over))
 
 
 async def put(tx: Tx, host: Host) -> None:

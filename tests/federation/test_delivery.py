@@ -254,6 +254,30 @@ async def test_what_another_process_learned_of_a_server_counts(alice: Home, caro
     await _came(carol.place, 1)
 
 
+async def test_a_server_that_was_given_up_and_speaks_again_is_written_to_at_once(alice: Home, carol: Stranger) -> None:
+    """federation.md §9: "send one probe a week; when it speaks again or a probe works", it is dormant no more."""
+    await _followed_by(alice, carol)
+    carol.place.answer = 503
+    await alice.node.owner.post(Draft("is anybody there"))
+    host = await _failed(alice, carol.place)
+    while not host.dormant:
+        await _later(alice, timedelta(hours=27))
+        host = await _failed(alice, carol.place, host.failures + 1)
+    carol.place.answer = 202
+    carol.place.received.clear()
+    await alice.node.owner.post(Draft("not kept for the dormant"))
+    await alice.quiet()
+    assert not carol.place.received
+
+    assert (
+        await carol.deliver(carol.say("I am back", alice.node.ids.actor), alice.base, at=alice.clock())
+    ).status == 202
+    assert not (await _host(alice, carol.place)).dormant
+    await alice.node.owner.post(Draft("good to hear from you"))
+    await _came(carol.place, 1)
+    await alice.quiet()
+
+
 @pytest.mark.parametrize("form", ["seconds", "date", "too long"])
 async def test_a_busy_server_says_when_to_come_back(alice: Home, carol: Stranger, form: str) -> None:
     """RFC 9110 §10.2.3: Retry-After "can be either an HTTP-date or a number of seconds"; a day at most."""
