@@ -220,7 +220,8 @@ class Actors:
         raise refusal(actor.handle)
 
     async def check_gone(self, inbox: Iri) -> None:
-        """An inbox answered 410: ask for each actor behind it, and forget those that are gone (federation.md §9)."""
+        """An inbox answered 410, or 404 again and again: ask for each actor behind it, and forget those that are gone
+        (federation.md §9)."""
         async with self._store.read() as tx:
             behind = await stored.behind(tx, inbox)
         for iri in behind:

@@ -9,10 +9,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from node.errors import CuicuiError, StoreError, Unreachable
 from node.federation import httpsig
+from node.federation.allowance import Allowance
 from node.federation.client import Client
 from node.federation.compared import Compared
 from node.federation.httpsig import Dialect, Memory, Signer
@@ -52,6 +53,9 @@ MANY = 32
 gathered for GATHER seconds: to hand a few to a thread and back costs as much as to sign a quarter of one."""
 GATHER = 0.006
 TIMEOUT = 30.0
+
+MISSED, MISSED_WITHIN = 3, timedelta(days=7)
+"""So many 404s of an inbox within so long are a reason to ask whether its people are elsewhere, or gone."""
 
 
 @dataclass(slots=True)
@@ -105,6 +109,8 @@ class Delivery:
         self._held: set[int] = set()
         self._digests: dict[Iri, str] = {}
         self._compared = Compared(store, ids)
+        self._missed = Allowance(MISSED - 1, MISSED_WITHIN)
+        self._asked = Allowance(1, MISSED_WITHIN)
         self._running = 0
         self._slow = 0
         self._outcomes = Outcomes(store, written=self._let_go, busy=lambda: self._running > PER_HOST)
@@ -327,6 +333,8 @@ class Delivery:
                     fate, error = fate_of(answer.status), f"answered {answer.status}"
                     dialect, kind = second, its_kind
                     self._learn(lane, dialect, kind)
+            if answer.status == 404:
+                self._miss(job)
         except Unreachable as failure:
             fate, wish, error = Fate.RETRY, failure.retry_after, failure.message
             if not self._client.may_ask(job.inbox):  # else its name led astray, which may mend itself
@@ -338,6 +346,12 @@ class Delivery:
             timer.cancel()
         self._finish(lane, job, fate, error, wish)
         self._leave(lane, slow=bool(aside))
+
+    def _miss(self, job: Job) -> None:
+        """Nothing is there. The third time within a week its people are asked where they are (federation.md §9)."""
+        now = self._clock()
+        if not self._missed.take(job.inbox, now) and self._asked.take(job.inbox, now):
+            self._spawn(self._on_gone(job.inbox))
 
     def _step_aside(self, lane: _Lane, aside: list[bool]) -> None:
         aside.append(True)

@@ -335,6 +335,34 @@ async def test_an_inbox_that_is_gone_is_confirmed_and_its_people_forgotten(alice
     assert (await alice.node.owner.post(Draft("again"))).inboxes == 1
 
 
+async def test_an_inbox_that_is_not_found_again_and_again_is_looked_for(alice: Home, carol: Stranger) -> None:
+    """federation.md §9: "404 on an inbox three times in 7 days → refetch actor": it may be elsewhere by now."""
+    await _followed_by(alice, carol)
+    carol.extra = {"inbox": f"{carol.iri}/new-inbox"}
+    carol.publish()
+    carol.place.asked.clear()
+
+    async def moved(item: Received) -> web.StreamResponse:
+        return web.Response(status=202 if item.path.endswith("/new-inbox") else 404)
+
+    carol.place.answer = moved
+    for number in range(3):
+        assert not carol.place.asked["/users/carol"]
+        await alice.node.owner.post(Draft(f"nobody there: {number}"))
+        await _came(carol.place, number + 1)
+        await alice.quiet()
+
+    async def is_known() -> bool:
+        known = await alice.node.actors.known(carol.iri)
+        return known is not None and known.actor.inbox == carol.extra["inbox"]
+
+    await eventually(is_known)
+    assert carol.place.asked["/users/carol"] == 1
+    await alice.node.owner.post(Draft("there you are"))
+    await _came(carol.place, 4)
+    assert carol.place.received[-1].path == "/users/carol/new-inbox"
+
+
 async def test_the_other_dialect_is_tried_once_and_remembered(alice: Home, carol: Stranger) -> None:
     """http-signatures §5: on 401 repeat once with the other scheme; remember what worked per origin."""
     await _followed_by(alice, carol)
