@@ -230,6 +230,15 @@ def test_a_damaged_open_file_is_refused(store: Keystore, changes: dict[str, Any]
     assert ALICE.secret_multikey not in caught.value.message
 
 
+def test_a_transport_key_that_is_not_the_one_it_names_is_refused(store: Keystore, transport: TransportKey) -> None:
+    """Others would be shown one key, and their servers sent signatures of another."""
+    store.save_transport("transport", transport)
+    edit(store.path("transport"), public=TransportKey.generate().public.fingerprint)
+    with pytest.raises(KeyFileError, match="not the one of the public key it names") as caught:
+        store.load_transport("transport")
+    assert str(store.path("transport")) in caught.value.message
+
+
 @pytest.mark.parametrize(
     "changes",
     [

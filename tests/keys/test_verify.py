@@ -167,6 +167,13 @@ def test_a_key_must_belong_to_whom_the_document_names(changes: Document, method:
     assert (found.holds, outcomes(found)) == (False, [("document", code)])
 
 
+@pytest.mark.parametrize("author", [["https://alice.example/actor", "https://bob.example/actor"], {}, 7, ""])
+def test_a_key_that_is_bound_to_nobody_still_needs_one_author(author: object) -> None:
+    """integrity-proofs §5.5: owner, "all single-valued", also where the method is a did:key."""
+    found = report(by_alice(note(attributedTo=author), K0.did))
+    assert (found.holds, outcomes(found)) == (False, [("document", "wrong_owner")])
+
+
 def test_a_key_with_its_own_address_needs_the_same_origin() -> None:
     assert report(by_alice(note(), "https://alice.example:443/keys/1")).holds
 
