@@ -20,6 +20,7 @@ from sqlalchemy import select, update
 from node import app
 from node.errors import StoreError
 from node.federation import httpsig
+from node.federation.delivery import PER_HOST
 from node.federation.dial import Guard, networks
 from node.model import Draft, Visibility
 from node.storage import activities, hosts, queue, schema
@@ -149,6 +150,25 @@ async def test_the_dead_and_the_slow_delay_only_themselves(alice: Home, places: 
         return (await alice.rows())["queue"] == 10
 
     await eventually(only_theirs)
+
+
+async def test_a_server_is_sent_two_things_at_a_time(alice: Home, carol: Stranger) -> None:
+    """security.md §0.10: "per-host … concurrency" is bounded, in what we ask of others as well."""
+    await _followed_by(alice, carol)
+    under_way: list[int] = [0]
+
+    async def counted(_item: Received) -> web.StreamResponse:
+        under_way.append(under_way[-1] + 1)
+        await asyncio.sleep(0.1)
+        under_way.append(under_way[-1] - 1)
+        return web.Response(status=202)
+
+    carol.place.answer = counted
+    for number in range(8):
+        await alice.node.owner.post(Draft(f"one of many {number}"))
+    await alice.quiet()
+    assert len(carol.place.received) == 8
+    assert max(under_way) == PER_HOST
 
 
 async def test_an_address_that_nothing_can_be_sent_to_costs_its_neighbours_nothing(

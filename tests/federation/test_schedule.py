@@ -47,6 +47,12 @@ def test_the_pause_is_the_one_of_the_table_give_or_take_a_tenth(failures: int, c
     assert pause * (1 - JITTER) <= due - NOW <= pause * (1 + JITTER)
 
 
+def test_the_retries_of_many_nodes_are_spread() -> None:
+    """A server that comes back is not asked by all in the same moment: a tenth of the pause either way."""
+    dues = [next_attempt(Failures(4, NOW), NOW, chance=chance) for chance in (0.0, 0.5, 1.0)]
+    assert dues == [NOW + timedelta(minutes=minutes) for minutes in (54, 60, 66)]
+
+
 @given(st.timedeltas(min_value=timedelta(), max_value=timedelta(days=30)), st.integers(1, 50))
 def test_a_week_of_silence_is_the_end_and_not_a_day_less(silent: timedelta, failures: int) -> None:
     """federation.md §9: "after 7 days silent the host is dormant": if it was asked, not once before we went away."""
