@@ -21,10 +21,10 @@ from keys.passphrase import Passphrase
 from node import app, founding, running
 from node.app import Node
 from node.errors import BadDocument, CuicuiError, Unreachable
-from node.model import Clock, KeyKind, KeyState
+from node.model import Clock
 from node.settings import FILE, Settings
 from node.storage import actors as stored
-from node.storage import arrivals, hosts, profile, push, queue, remote_media
+from node.storage import arrivals, hosts, notes, profile, push, queue, remote_media
 from node.storage.schema import HEAD
 
 LITTLE_SPACE = 256 << 20
@@ -160,17 +160,16 @@ def _networks(settings: Settings) -> list[Finding]:
 
 
 async def _keys(node: Node) -> list[Finding]:
-    """Opening the node loaded them; are they the ones that others were told?"""
+    """Opening the node loaded them; are they the ones by which the posts here are signed?"""
     async with node.store.read() as tx:
-        known = await stored.keys_of(tx, node.ids.actor)
+        known = await notes.own_key(tx)
     key = node.keys.identity.public
-    pinned = [item for item in known if item.kind is KeyKind.ED25519 and item.state is KeyState.PINNED]
-    if pinned and key.multikey not in [item.material for item in pinned]:
+    if known is not None and known != key.multikey:
         return [
             Finding(
                 Level.FAIL,
                 "keys",
-                f"the identity on disk is not the one of this database ({pinned[0].material})",
+                f"the identity on disk is not the one of this database ({known})",
                 "database and keys come from different backups; restore both from one",
             )
         ]

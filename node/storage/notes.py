@@ -377,6 +377,12 @@ async def count_own(tx: Tx) -> int:
     return int((await tx.execute(query)).scalar_one())
 
 
+async def own_key(tx: Tx) -> str | None:
+    """The key by which the newest of the owner's posts is signed; None before there is one."""
+    query = select(notes.c.key).where(notes.c.own, notes.c.key.is_not(None)).order_by(notes.c.id.desc()).limit(1)
+    return (await tx.execute(query)).scalar_one_or_none()
+
+
 # ── changing ─────────────────────────────────────────────────────────────────────────────────
 
 

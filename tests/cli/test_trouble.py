@@ -113,6 +113,27 @@ def test_doctor_names_what_fails(founded: Place, tmp_path: Path) -> None:
     assert levels["node"] == "fail"
 
 
+def test_doctor_knows_the_keys_of_this_database_from_others(founded: Place, tmp_path: Path) -> None:
+    """Keys and database of different backups: what is written now, every reader takes for somebody else's.
+    It said "ok"."""
+    data, other = tmp_path / "node", tmp_path / "other"
+    shutil.copytree(founded.data, data)
+    (data / "run.lock").unlink(missing_ok=True)
+    assert cuicui("post", "--data", data, "By my own key").status == 0
+    assert _keys_of(data)["level"] == "ok"
+    assert cuicui("init", "--data", other, "--handle", "eve").status == 0
+    shutil.rmtree(data / "keys")
+    shutil.copytree(other / "keys", data / "keys")
+    found = _keys_of(data)
+    assert (found["level"], "not the one of this database" in found["said"]) == ("fail", True)
+    assert "different backups" in found["hint"]
+
+
+def _keys_of(data: Path) -> dict[str, str]:
+    [found] = [item for item in cuicui("doctor", "--data", data, "--json").json if item["about"] == "keys"]
+    return dict(found)
+
+
 def test_what_is_wrong_inside_is_one_sentence_too(founded: Place, tmp_path: Path) -> None:
     """A mistake of ours shows no traceback, and says how to see one."""
     said = founded("backup", tmp_path)  # a directory where a file belongs
