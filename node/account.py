@@ -206,6 +206,8 @@ class Account(Acting):
     async def keys_of(self, whom: str) -> tuple[KnownActor, tuple[KnownKey, ...]]:
         """An account and every key we know of it."""
         actor = await self._actors.resolve(whom)
+        if actor.actor.iri == self._ids.actor:
+            raise NotAllowed("that is you", hint="your own key: cuicui keys")
         async with self._store.read() as tx:
             return actor, await stored.keys_of(tx, actor.actor.iri)
 

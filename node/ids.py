@@ -10,6 +10,9 @@ from urllib.parse import quote, urlsplit
 
 from node.model import Iri, host_of, origin_of
 
+LARGEST = 2**63 - 1
+"""No id is larger (decisions.md §10), and no column takes more."""
+
 _COUNTER_BITS = 16
 
 
@@ -160,5 +163,5 @@ class Ids:
         for prefix in ("/notes/", f"/@{self.handle}/"):
             tail = path.removeprefix(prefix)
             if tail != path and tail.isascii() and tail.isdigit() and len(tail) <= 19:
-                return int(tail)
+                return number if (number := int(tail)) <= LARGEST else None
         return None

@@ -53,7 +53,8 @@ class Quoting(Republishing):
         """Take back that somebody may quote the owner: by the stamp, or by the post that quotes. Raises NotFound."""
         now = self._clock()
         async with self._store.write() as tx:
-            post = await notes.get_by_id(tx, int(which)) if which.isascii() and which.isdigit() else None
+            is_number = which.isascii() and which.isdigit() and len(which) <= 19
+            post = await notes.get_by_id(tx, int(which)) if is_number else None
             post = post or await notes.get_by_url(tx, which)
             quoting = post.note.iri if post is not None else Iri(which)
             found = [

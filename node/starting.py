@@ -49,7 +49,7 @@ async def init(
         chosen = settings.load(data, flags={**flags, "listen": listen})
     made = await founding.found(
         chosen,
-        handle=handle or founding.default_handle(),
+        handle=founding.default_handle() if handle is None else handle,
         name=name,
         password=_first_line(password_file) if password_file else os.environ.get("CUICUI_PASSWORD") or None,
         passphrase=_new_passphrase(passphrase_file, ask=ask_passphrase),

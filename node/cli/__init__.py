@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def status_of(arguments: Sequence[str] | None) -> int:
     """Run `cuicui`; its exit status. Every error is one sentence, and a hint."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal without UTF-8
     try:
@@ -75,8 +76,22 @@ def status_of(arguments: Sequence[str] | None) -> int:
         return _complain(f"{error.strerror or error}{where}", "check the disk, and who owns the data directory", FAILED)
     except Exception as error:
         _trace()
+        typed = sys.argv[1:] if arguments is None else arguments
+        if isinstance(error, UnicodeEncodeError) and not all(map(_is_text, typed)):
+            return _complain("something that was typed is not UTF-8 text", "see: cuicui --help", MISUSED)
         hint = "this is a mistake in cuicui; run it again with CUICUI_LOG_LEVEL=debug, and report what it shows"
         return _complain(f"something went wrong inside: {type(error).__name__}: {error}", hint, FAILED)
+
+
+def _open_what_is_closed() -> None:
+    """Whoever starts a program with `<&-` or `>&-` does not want to talk with it; that is no mistake."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open as long as the process
+
+
+def _is_text(typed: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in typed)
 
 
 def _trace() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, func, null, select, union_all, update
 
+from node.ids import LARGEST
 from node.model import (
     Attachment,
     Audience,
@@ -319,6 +320,8 @@ async def get(tx: Tx, iri: Iri) -> Post | None:
 
 
 async def get_by_id(tx: Tx, identifier: int) -> Post | None:
+    if identifier > LARGEST:
+        return None
     row = (await tx.execute(_numbered(), {"number": identifier})).one_or_none()
     return None if row is None else to_post(row)
 

@@ -228,7 +228,7 @@ def sqlite_url(path: Path) -> str:
 def _url(text_: str) -> URL:
     try:
         url = make_url(text_)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is none
         raise StoreError(
             "the database URL is not one", hint="an example of a right one: postgresql://user@localhost/cuicui"
         ) from None

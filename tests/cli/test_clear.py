@@ -41,6 +41,15 @@ def eve(tmp_path_factory: pytest.TempPathFactory) -> Place:
         ("block", ["--import", "/no/such.csv"], 2, "cannot read"),
         ("mute", ["@a@b.example", "--for", "soon"], 1, "no length of time"),
         ("leave", ["--surely"], 2, "No such option"),
+        ("show", ["9" * 19], 1, "no post 9999999999999999999"),  # no number of ours, and none that SQLite knows
+        ("show --thread", ["9" * 19], 1, "no post 9999999999999999999"),
+        ("unquote", ["9" * 30], 1, "quotes nothing of yours"),
+        ("unquote", ["9" * 5000], 1, "quotes nothing of yours"),
+        ("keys show", ["ME"], 1, "that is you"),
+        ("keys accept", ["--yes", "ME"], 1, "that is you"),
+        ("show", ["\udcff"], 2, "UTF-8"),
+        ("profile", ["--bio", "\udcff"], 2, "UTF-8"),
+        ("post", ["x", "--reply-to", "\udcff"], 2, "UTF-8"),
     ],
 )
 def test_what_is_typed_wrong_is_said_in_a_sentence(
@@ -48,7 +57,8 @@ def test_what_is_typed_wrong_is_said_in_a_sentence(
 ) -> None:
     """ "Exit codes: 0 done, 1 refused or failed, 2 misused"; a cause in words, and nothing on standard output."""
     (tmp_path / "text").write_text("Dear Eve,")
-    said = eve(command, *(str(tmp_path / "text") if one == "TEXT" else one for one in arguments))
+    named = {"TEXT": str(tmp_path / "text"), "ME": eve.handle}
+    said = eve(command, *(named.get(one, one) for one in arguments))
     assert (said.status, said.out) == (status, ""), said
     assert says in said.err
     assert said.err.startswith("cuicui: ")

@@ -54,6 +54,8 @@ def test_a_second_init_changes_nothing(founded: Place) -> None:
         (["--handle", "Not A Handle"], "cannot be a handle"),
         (["--base-url", "ftp://ada.example"], "--base-url: 'ftp://ada.example' must be an http or https URL"),
         (["--listen", "8140"], "--listen: '8140' must be HOST:PORT"),
+        (["--database-url", "postgresql://127.0.0.1:81:82/"], "the database URL is not one"),
+        (["--handle", ""], "cannot be a handle"),
         (["--password-file", "/nowhere/at/all"], "cannot read /nowhere/at/all"),
     ],
 )
@@ -235,6 +237,15 @@ def test_ctrl_c_at_any_moment_is_quiet(tmp_path: Path, when: str) -> None:
     )
     assert (done.returncode, done.stderr.strip()) == (status, b"")
     assert done.stdout == (b"" if status else f"cuicui {__version__}\n".encode())
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_mistake(founded: Place, closed: str) -> None:
+    """`nohup cuicui run <&- >&- 2>&- &` is how some start a server: nothing is said, and all is done."""
+    command = f"'{sys.executable}' -m node post --data '{founded.data}' 'Said to nobody' {closed}"
+    done = subprocess.run(["sh", "-c", command], env=environment(), capture_output=True)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+    assert "Said to nobody" in founded("timeline").out
 
 
 def test_init_keeps_a_settings_file_that_is_there_and_adds_what_was_chosen(tmp_path: Path) -> None:
