@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from sqlalchemy import select
 
-from node.model import Draft, Tell
+from node.model import Draft, Iri, Tell, Visibility
 from node.storage import schema
 from tests.support.attack import greet, nothing_changes
 from tests.support.following import follows
@@ -137,8 +137,8 @@ async def test_quotes_of_what_does_not_answer_keep_nothing_of_the_owners_waiting
     """A stranger may have us look for any number of quoted posts; what the owner scheduled is published meanwhile."""
     mallory.place.documents |= {f"/slow/{number}": never for number in range(20)}
     for number in range(20):
-        said = mallory.say(f"look {number}", alice.node.ids.actor, quote=f"{mallory.place.base}/slow/{number}")
-        assert (await mallory.deliver(said, alice.base)).status == 202
+        look = mallory.say(f"look {number}", alice.node.ids.actor, quote=f"{mallory.place.base}/slow/{number}")
+        assert (await mallory.deliver(look, alice.base)).status == 202
 
     async def asked() -> bool:
         return any(path.startswith("/slow/") for path in mallory.place.asked)
@@ -169,6 +169,32 @@ async def test_conversations_in_circles_end(alice: Home, carol: Stranger, place:
             await alice.node.reading.open_thread(str(post.note.iri))
     await eventually(lambda: alice.shows("round 2"))
     await greet(alice, carol)
+
+
+async def test_another_posts_address_on_a_post_leads_nobody_to_it(
+    alice: Home, carol: Stranger, mallory: Stranger, place: Place, elsewhere: Place
+) -> None:
+    """security.md §0, rule 1: who writes the id or the page of somebody else's post as the page of their own, and is
+    here first, gets no answer that was meant for that one.
+    """
+    await follows(alice, carol)
+    page = f"{place.base}/@carol/1"
+    note = carol.note("hers", url=page)
+    for address in (str(note["id"]), page):
+        assert (await mallory.deliver(mallory.say("mine", alice.node.ids.actor, url=address), alice.base)).status == 202
+    assert (await carol.deliver(carol.create(note), alice.base)).status == 202
+    for address in (str(note["id"]), page):
+        found = await alice.node.owner.find_post(address)
+        assert found is not None
+        assert found.note.author == carol.iri
+    answered = Iri(str(note["id"]))
+    await alice.node.owner.post(Draft("for one", visibility=Visibility.DIRECT, in_reply_to=answered))
+    await alice.quiet()
+    assert [one.path for one in place.received if b"for one" in one.body] == ["/users/carol/inbox"]
+    assert elsewhere.received == []
+    unknown = f"{place.base}/@carol/2"
+    assert (await mallory.deliver(mallory.say("x", alice.node.ids.actor, url=unknown), alice.base)).status == 202
+    assert await alice.node.owner.find_post(unknown) is None, "who stands behind that page says its server"
 
 
 @pytest.mark.parametrize("name", ["actor", "object", "id", "type", "attributedTo"])
