@@ -83,6 +83,8 @@ async def forget_unused(tx: Tx, *, before: datetime) -> None:
 
 
 async def app_of(tx: Tx, client_id: str) -> App | None:
+    if "\0" in client_id:  # anybody may write one, and PostgreSQL does not even look for it
+        return None
     return _app((await tx.execute(select(apps).where(apps.c.client_id == client_id))).one_or_none())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -85,6 +86,15 @@ async def test_a_day_with_an_app(home: Home, place: Place) -> None:
     await eventually(later)
     assert (await app.request("DELETE", f"/api/v1/statuses/{mine['id']}")).status == 200
     assert (await app.get(f"/api/v1/statuses/{mine['id']}")).status == 404
+
+
+async def test_a_nul_is_the_askers_fault(home: Home) -> None:
+    """No text of this database holds one: whoever writes it in an address is told so, and no alarm is given."""
+    anybody = Client(home, None)
+    for path in ("/api/v1/timelines/tag/%00", "/api/v1/tags/%00", "/oauth/authorize?response_type=code&client_id=%00"):
+        assert (await anybody.get(path)).status in (400, 404), path
+    shown = {"Authorization": f"Basic {base64.b64encode(bytes(3)).decode()}"}
+    assert (await anybody.post("/oauth/token", {"grant_type": "client_credentials"}, headers=shown)).status == 401
 
 
 async def _posted(app: Client, **what: object) -> dict[str, object]:

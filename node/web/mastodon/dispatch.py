@@ -99,7 +99,7 @@ class Api:
         return response
 
     async def _answer(self, request: web.Request, counted: dict[str, str]) -> web.StreamResponse:
-        found = self.table.find(request.path)
+        found = None if "\0" in request.path else self.table.find(request.path)  # nothing that is kept has such a name
         if found is None:
             return reply({"error": "Record not found"}, status=404)
         methods, named = found
