@@ -266,8 +266,8 @@ class RemoteMedia:
             size += (place / "preview").stat().st_size
             preview = await self._keep_file(place / "preview", picture.preview_format)
         file = await self._keep_file(place / "full", picture.format)
-        likeness = picture.likeness if row.kind == "avatar" else None
-        await self._settle(row, file, preview, picture.format, size, likeness)
+        # Of every picture: anybody may hang a face on a post before it is seen on its account.
+        await self._settle(row, file, preview, picture.format, size, picture.likeness)
 
     async def _keep_file(self, path: Path, found: Format) -> str:
         return await asyncio.to_thread(self._files.keep, path, found.extension, durable=False)

@@ -86,12 +86,13 @@ def process(job: dict[str, Any]) -> dict[str, Any]:
         full = _resized(first, FULL_AREA)
         said = {"full": _save(full, into / "full", job["format"]), "width": full.width, "height": full.height}
     preview = _resized(first, PREVIEW_AREA)
+    square = (min(preview.size),) * 2  # of any picture what would be seen of it as a face
     said |= {
         "preview": _save(preview, into / "preview", "JPEG"),
         "preview_width": preview.width,
         "preview_height": preview.height,
         "blurhash": _blurhash(preview),
-        "likeness": _likeness(preview),
+        "likeness": _likeness(ImageOps.fit(preview, square)),
     }
     return said
 
@@ -210,11 +211,11 @@ def _blurhash(preview: Any) -> str:
     return blurhash.encode(pixels, 32, 32)
 
 
-def _likeness(preview: Any) -> str:
+def _likeness(square: Any) -> str:
     """A difference hash (64 bits, hex): the same for the same picture, scaled or saved again."""
     from PIL import Image
 
-    small = _flat(preview).convert("L").resize((9, 8), Image.Resampling.BOX)
+    small = _flat(square).convert("L").resize((9, 8), Image.Resampling.BOX)
     data, bits = small.tobytes(), 0
     for row in range(8):
         for column in range(8):

@@ -608,7 +608,7 @@ remote_media = Table(
     Column("preview", Text),  # small and still; null where the file itself is
     Column("media_type", Text),
     Column("size", BigInteger, nullable=False),
-    Column("likeness", Text),  # perceptual hash of an avatar, hex
+    Column("likeness", Text),  # perceptual hash of a picture, cut as an avatar is, hex
     Column("used_at", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("next_at", BigInteger),  # after a failure: not before

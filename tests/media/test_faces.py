@@ -82,6 +82,23 @@ async def test_it_does_not_matter_who_is_seen_first(alice: Home, carol: Stranger
     assert await _whom(alice, mallory) is None, "whom the owner follows is no stranger"
 
 
+@pytest.mark.parametrize("whose", ["the friend's", "the stranger's"])
+async def test_a_face_is_one_also_when_it_was_seen_as_something_else_first(
+    alice: Home, carol: Stranger, mallory: Stranger, whose: str
+) -> None:
+    """Whoever hangs a face on a post, the friend's or their own one of tomorrow, does not hide it by that."""
+    who, path = (carol, "/carol.png") if whose == "the friend's" else (mallory, "/stolen.png")
+    url = f"{who.place.base}{path}"
+    who.place.documents[path] = _serving(as_bytes(_portrait(), "PNG"))
+    media = alice.node.remote_media
+    media.address(url, "attachment")
+    await media.open(media.number(url))
+    await _shows(alice, carol, as_bytes(_portrait(), "PNG"), "/carol.png")
+    await _follow(alice, carol)
+    await _shows(alice, mallory, as_bytes(_portrait(), "PNG"), "/stolen.png")
+    assert await _whom(alice, mallory) == carol.iri
+
+
 async def test_another_picture_takes_the_warning_away(alice: Home, carol: Stranger, mallory: Stranger) -> None:
     await _follow(alice, carol)
     await _shows(alice, carol, as_bytes(_portrait(), "PNG"), "/carol.png")
