@@ -318,6 +318,19 @@ def test_a_hostile_page_costs_little(part: str) -> None:
     assert time.process_time() - before < 5
 
 
+@pytest.mark.parametrize("part", ["<![x[ ]]>", f"&#{'9' * 5000};", f"<a title='&#{'9' * 5000};'>"])
+async def test_a_page_that_cannot_be_read_spoils_no_other_link(alice: Home, place: Place, part: str) -> None:
+    """Not every page is HTML that a parser gets through; the links beside the one to it are checked all the same."""
+    home = alice.node.ids.profile_page
+    me = f'<a rel="me" href="{home}">me</a>'
+    broken, late = _page(place, part, path="/broken"), _page(place, me + part, path="/late")
+    url = _page(place, me)
+    await alice.node.owner.change_profile(fields=[("Broken", broken), ("Late", late), ("Site", url)])
+    await alice.node.links.check(alice.node.ids.actor)
+    fields = (await alice.node.owner.profile()).fields
+    assert [field.name for field in fields if field.verified_at] == ["Late", "Site"]
+
+
 def test_only_the_node_draws_check_marks() -> None:
     """What somebody writes into a field cannot look like the mark that says that a page links back."""
     seen = datetime(2026, 5, 1, tzinfo=UTC)
