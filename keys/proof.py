@@ -84,6 +84,14 @@ def attach(document: Mapping[str, object], identity: Identity, method: str, crea
     return {**document, "proof": {**options, "proofValue": multiformat.multibase_encode(signature)}}
 
 
+def carries(document: Mapping[str, object]) -> bool:
+    """Whether there is a proof of our suite on a document, which may hold or not."""
+    proof = document.get("proof")
+    if not isinstance(proof, dict):
+        return False
+    return (proof.get("type"), proof.get("cryptosuite"), proof.get("proofPurpose")) == (TYPE, SUITE, PURPOSE)
+
+
 def read(document: Mapping[str, object], now: datetime) -> Claim | None:
     """The proof of a document, ready to be verified; None when it has none that we can use.
 
@@ -92,9 +100,7 @@ def read(document: Mapping[str, object], now: datetime) -> Claim | None:
     bad_created, future_proof, bad_expires, expired_proof, context_mismatch, not_canonical.
     """
     proof = document.get("proof")
-    if not isinstance(proof, dict):
-        return None
-    if (proof.get("type"), proof.get("cryptosuite"), proof.get("proofPurpose")) != (TYPE, SUITE, PURPOSE):
+    if not isinstance(proof, dict) or not carries(document):
         return None
     method = proof.get("verificationMethod")
     if not isinstance(method, str) or not method:

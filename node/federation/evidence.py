@@ -6,6 +6,7 @@ import base64
 import json
 from datetime import datetime
 
+from keys import proof
 from keys.proof import created_at
 from node.model import Post
 from node.storage import activities, actors, notes
@@ -30,7 +31,7 @@ async def bundle(tx: Tx, post: Post, *, received_at: str, own_actor: bytes) -> B
     if stored is not None:
         note = json.loads(stored)
     found: Bundle = {"type": TYPE, "version": VERSION}
-    signed = [part for part in (note, whole) if isinstance(part, dict) and "proof" in part]
+    signed = [part for part in (note, whole) if isinstance(part, dict) and proof.carries(part)]
     found["object"] = signed[0] if signed else note if isinstance(note, dict) else whole
     if whole is not None:
         found["activity"] = whole

@@ -19,7 +19,7 @@ from node.federation.evidence import TYPE as EVIDENCE
 from node.federation.fetch import Fetched, Fetcher
 from node.federation.httpsig import Incoming
 from node.federation.own import OwnDocuments
-from node.federation.policy import Facts
+from node.federation.policy import Facts, ProofBroken
 from node.ids import Ids
 from node.model import Authorship, Clock, Iri, KeyKind, KeyState, KnownKey, Trust, Verdict, host_of, origin_of
 from node.storage import actors as stored
@@ -56,12 +56,14 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class _Saved:
-    """What a file says before anything is checked. `claim` is None when nothing in it is signed."""
+    """What a file says before anything is checked. `claim` is None when nothing in it is signed, and when what
+    is there is no proof at all: `broken` says why."""
 
     what: str | None
     author: str | None
     claim: proof.Claim | None
     document: Mapping[str, JsonValue]
+    broken: BadProof | None = None
 
 
 _WORTH = {
@@ -102,15 +104,15 @@ def _read(body: bytes, now: datetime) -> _Saved:
     else:
         part = document
     inner = part.get("object")
-    if isinstance(inner, dict) and isinstance(inner.get("proof"), dict):
+    if isinstance(inner, dict) and proof.carries(inner):
         part = inner
     what = part.get("id")
-    return _Saved(
-        what if isinstance(what, str) else None,
-        owner_of(part) or (what if isinstance(what, str) else None),
-        proof.read(part, now),
-        document,
-    )
+    named = what if isinstance(what, str) else None
+    author = owner_of(part) or named
+    try:
+        return _Saved(named, author, proof.read(part, now), document)
+    except BadProof as error:
+        return _Saved(named, author, None, document, error)
 
 
 def _unattributed(claim: proof.Claim) -> list[_Candidate]:
@@ -146,6 +148,8 @@ def _under(body: bytes, saved: _Saved, candidates: Sequence[_Candidate], now: da
 
 
 def _without_proof(saved: _Saved) -> Examined:
+    if saved.broken is not None:
+        return Examined(Verdict.REFUSED, saved.broken.message, saved.what, saved.author)
     return Examined(Verdict.REFUSED, "there is no proof in it: nothing shows who wrote it", saved.what, saved.author)
 
 
@@ -160,6 +164,28 @@ def _headers(http: JsonValue, host: str) -> tuple[tuple[str, str], ...]:
         raise TypeError("no headers")
     kept = [(str(pair[0]), str(pair[1])) for pair in pairs if isinstance(pair, list) and len(pair) == 2]
     return tuple(kept if "host" in dict(kept) else [("host", host), *kept])
+
+
+def _broken(saved: _Saved) -> ProofBroken | None:
+    """What is wrong with a proof that does not hold; None where there is none."""
+    if saved.broken is None and saved.claim is None:
+        return None
+    return ProofBroken(saved.broken.code if saved.broken is not None else "wrong_proof")
+
+
+def _transport(claim: httpsig.Claim, known: Sequence[KnownKey], body: bytes) -> KnownKey:
+    """Under which of somebody's keys a request was signed, also one that they list no more. Raises Refused."""
+    for key in sorted(known, key=lambda key: list(KeyState).index(key.state)):
+        try:
+            return httpsig.verify(claim, key, body).key
+        except Refused:
+            continue
+    raise Refused(Reason.UNKNOWN_KEY, f"there is no key {claim.key_id}")
+
+
+def _pinned_identities(known: Sequence[KnownKey]) -> list[PublicIdentity]:
+    pinned = [key.public for key in known if key.state is KeyState.PINNED]
+    return [public for public in pinned if isinstance(public, PublicIdentity)]
 
 
 def _refused(error: CuicuiError) -> Examined:
@@ -201,22 +227,26 @@ class Examiner:
             saved = _read(body, now)
         except (BadDocument, BadProof) as error:
             return _refused(error)
-        if saved.claim is None:
-            return await self._http_evidence(saved) or _without_proof(saved)
+        found = _without_proof(saved) if saved.claim is None else await self._proven(body, saved, saved.claim, now)
+        if found.verdict is not Verdict.REFUSED:
+            return found
+        return await self._http_evidence(saved) or found
+
+    async def _proven(self, body: bytes, saved: _Saved, claim: proof.Claim, now: datetime) -> Examined:
+        method, author = claim.method, saved.author or ""
         try:
-            keys = await self._keys(saved.claim.method, saved.author or "")
+            keys = await self._keys(method, author)
         except Refused as refused:
             if refused.reason is not Reason.KEY_UNREACHABLE:
                 return replace(_refused(refused), what=saved.what, author=saved.author)
             keys = []
         if not keys:
-            return _under(body, saved, _unattributed(saved.claim), now)
+            return _under(body, saved, _unattributed(claim), now)
         found = _under(body, saved, keys, now)
-        if found.verdict is Verdict.REFUSED and not self._is_ours(saved.author) and not self._offline:
-            method, author = Iri(saved.claim.method), Iri(saved.author or "")
-            if await self._actors.renewed_keys(method, author):
-                found = _under(body, saved, await self._keys(method, author), now)
-        return found
+        if found.verdict is not Verdict.REFUSED or self._is_ours(author) or self._offline:
+            return found
+        renewed = await self._actors.renewed_keys(Iri(method), Iri(author))
+        return _under(body, saved, await self._keys(method, author), now) if renewed else found
 
     async def _keys(self, method: str, author: str) -> list[_Candidate]:
         """The author's keys of that name, the trusted one first. Raises Refused when the author lists none such."""
@@ -248,7 +278,8 @@ class Examiner:
         return author == self._ids.actor
 
     async def _http_evidence(self, saved: _Saved) -> Examined | None:
-        """An evidence bundle of an unsigned post: does the HTTP signature in it hold, under a key we know?"""
+        """An evidence bundle of a post without a proof that holds: does the HTTP signature in it, under a key of
+        the author's? Judged as it was on arrival (decisions.md §19)."""
         received = saved.document.get("received")
         if saved.document.get("type") != EVIDENCE or not isinstance(received, dict):
             return None
@@ -263,16 +294,22 @@ class Examiner:
         try:
             path = "/" + to.split("/", 3)[3]
             claim = httpsig.read(Incoming("POST", path, headers, body), base_url=origin_of(to), now=at)
+            author, activity = Iri(saved.author or ""), canonical.load_object(body)
+            if parse.actor_id_of(activity) != author:  # else its server only passed it on
+                return None
+            if saved.document.get("object") not in (activity, activity.get("object")):
+                return None
             async with self._store.read() as tx:
-                keys = await stored.keys_by_id(tx, claim.key_id, forgotten=True)
-            signed = httpsig.verify(claim, keys[0], body)
-            note = canonical.load_object(body).get("object")
+                known = await stored.keys_of(tx, author)
+            facts = Facts(
+                author,
+                _broken(saved),
+                transport=_transport(claim, known, body),
+                has_pinned_identity=bool(_pinned_identities(known)),
+            )
+            return _of(policy.judge(facts), saved.what, author)
         except (CuicuiError, IndexError, ValueError):
             return None
-        if signed.actor != saved.author or note != saved.document.get("object"):
-            return None
-        by = policy.judge(Facts(signed.actor, None, transport=signed.key))
-        return _of(by, saved.what, signed.actor)
 
     # ── what is elsewhere ────────────────────────────────────────────────────────────────────
 
