@@ -241,12 +241,22 @@ class Examiner:
                 return replace(_refused(refused), what=saved.what, author=saved.author)
             keys = []
         if not keys:
-            return _under(body, saved, _unattributed(claim), now)
+            return _under(body, saved, await self._strange(claim, author), now)
         found = _under(body, saved, keys, now)
         if found.verdict is not Verdict.REFUSED or self._is_ours(author) or self._offline:
             return found
         renewed = await self._actors.renewed_keys(Iri(method), Iri(author))
         return _under(body, saved, await self._keys(method, author), now) if renewed else found
+
+    async def _strange(self, claim: proof.Claim, author: str) -> list[_Candidate]:
+        """The key that the proof spells out: a warning, if another is known as the author's."""
+        async with self._store.read() as tx:
+            pinned = _pinned_identities(await stored.keys_of(tx, Iri(author)))
+        found = _unattributed(claim)
+        if not pinned or any(candidate.public in pinned for candidate in found):
+            return found
+        reason = "the proof holds under the key {}, and that is not the one known as the author's"
+        return [_Candidate(one.public, Verdict.CHANGED, reason.format(one.public.multikey)) for one in found]
 
     async def _keys(self, method: str, author: str) -> list[_Candidate]:
         """The author's keys of that name, the trusted one first. Raises Refused when the author lists none such."""

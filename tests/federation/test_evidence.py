@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -115,3 +116,14 @@ async def test_a_wrong_proof_is_judged_as_on_arrival(alice: Home, carol: Strange
     received = {**bundle["received"], "body": _base64(body), "http": {"headers": headers}}  # type: ignore[dict-item]
     found = await _examined(alice, {**bundle, "object": mark["object"], "received": received})
     assert found.verdict is Verdict.REFUSED
+
+
+async def test_another_key_of_somebody_known_is_a_warning(alice: Home, carol: Stranger, dave: Stranger) -> None:
+    """decisions.md §7: "authentic as far as it goes, but under a key that is not the pinned one"; not neutral."""
+    await greet(alice, carol)
+    await greet(alice, dave)
+    now, forger = datetime.now(UTC), Identity.generate()
+    for who, verdict in ((dave, Verdict.CHANGED), (carol, Verdict.VOUCHED)):  # carol has never signed
+        who.identity = forger
+        found = await _examined(alice, who.prove(who.note("it is me"), at=now))
+        assert (found.verdict, found.key) == (verdict, forger.public.multikey)
