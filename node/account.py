@@ -211,15 +211,21 @@ class Account(Acting):
         async with self._store.read() as tx:
             return actor, await stored.keys_of(tx, actor.actor.iri)
 
-    async def trust_keys(self, whom: str) -> list[KnownKey]:
-        """The owner's word: the keys this account shows now are right, and have been compared.
+    async def trust_keys(self, whom: str, seen: Sequence[KnownKey]) -> list[KnownKey]:
+        """The owner's word: the keys this account shows are right, and have been compared.
 
-        Returns the keys that are pinned by it.
+        `seen` are those that the owner was shown. Returns the keys that are pinned by it. Raises NotAllowed when
+        the account shows others by now.
         """
         actor, keys = await self.keys_of(whom)
         listed = [key for key in keys if key.state is not KeyState.RETIRED]
         if not listed:
             raise NotFound(f"{whom} shows no key")
+        if not {key.material for key in listed} <= {key.material for key in seen}:
+            raise NotAllowed(
+                f"{whom} shows another key than a moment ago; nothing was changed",
+                hint=f"look at its keys again: cuicui keys show {whom}",
+            )
         replaced = {key.kind for key in listed if key.state is KeyState.CHANGED}
         accepted = [key for key in listed if key.state is KeyState.CHANGED or key.kind not in replaced]
         old = [key.material for key in listed if key not in accepted]

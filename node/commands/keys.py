@@ -46,6 +46,6 @@ async def accept_keys(data: Path, passphrase_file: Path | None, whom: str, *, su
         for line in show_.caution(known.actor):
             say(line)
         sure(f"Have you compared these with {known.actor.handle}, by another way?")
-        for key in await node.owner.trust_keys(whom):
+        for key in await node.owner.trust_keys(whom, found):
             out(show_.key_words(key).partition("\n")[0])
     say(f"these are the trusted keys of {known.actor.handle} now")

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from keys import Identity, proof
+from node.errors import NotAllowed
 from node.federation import actors as people
 from node.federation.authenticate import _proof_under as under
 from node.federation.pins import Change, decide, is_rightful
@@ -102,6 +103,12 @@ def test_a_key_under_another_id_is_an_entry_of_its_own() -> None:
 async def _states(home: Home, who: Stranger) -> dict[str, tuple[KeyState, Trust]]:
     async with home.node.store.read() as tx:
         return {key.material: (key.state, key.trust) for key in await stored.keys_of(tx, who.iri)}
+
+
+async def _compare(home: Home, who: Stranger) -> None:
+    """As `cuicui keys accept`."""
+    _, seen = await home.node.owner.keys_of(who.iri)
+    await home.node.owner.trust_keys(who.iri, seen)
 
 
 async def _verdict(home: Home, who: Stranger, words: str) -> Verdict:
@@ -237,7 +244,7 @@ async def test_an_identity_found_changed_is_marked_until_the_owner_says_so(alice
     dave.identity = Identity.generate()
     dave.publish()
     assert await _verdict(alice, dave, "who is this") is Verdict.CHANGED
-    await alice.node.owner.trust_keys(dave.iri)
+    await _compare(alice, dave)
     assert (await _states(alice, dave))[dave.identity.public.multikey] == (P, COMPARED)
     assert await _verdict(alice, dave, "it was me") is Verdict.SIGNED
 
@@ -261,6 +268,19 @@ async def test_an_identity_changed_under_its_old_id_is_asked_for(alice: Home, da
     assert (await dave.deliver(says("second"), alice.base)).status == 202
     verdicts = [post.authorship.verdict for post in [await alice.shows("first"), await alice.shows("second")] if post]
     assert verdicts == [Verdict.SIGNED, Verdict.CHANGED]
+
+
+async def test_the_owners_word_is_for_the_keys_that_were_shown(alice: Home, dave: Stranger) -> None:
+    """decisions.md §7, "compared by the owner": not for what came while the owner was asking by another way."""
+    await greet(alice, dave)
+    _, seen = await alice.node.owner.keys_of(dave.iri)
+    dave.identity = Identity.generate()
+    dave.publish()
+    assert await _verdict(alice, dave, "while you were on the telephone") is Verdict.CHANGED
+    before = await _states(alice, dave)
+    with pytest.raises(NotAllowed, match="another key than a moment ago"):
+        await alice.node.owner.trust_keys(dave.iri, seen)
+    assert await _states(alice, dave) == before
 
 
 async def test_a_retired_identity_signs_nothing_more(alice: Home, dave: Stranger, clock: FakeClock) -> None:
@@ -337,7 +357,7 @@ def _shows_also_keys_of(thief: Stranger, victim: Stranger) -> None:
 async def test_a_neighbour_who_lists_ones_keys_does_not_unpin_them(alice: Home, dave: Stranger) -> None:
     """key-history.md §1, "pin, never silently replace", whatever other accounts of the server say of themselves."""
     await greet(alice, dave)
-    await alice.node.owner.trust_keys(dave.iri)
+    await _compare(alice, dave)
     before = await _states(alice, dave)
     thief = dave.place.stranger("thief", proofs=True)
     _shows_also_keys_of(thief, dave)
