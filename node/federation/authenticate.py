@@ -77,6 +77,8 @@ class Authenticator:
         iri = document.get("id")
         if not isinstance(iri, str) or origin_of(claim.method) != origin_of(iri) or origin_of(iri) != origin_of(author):
             return ProofBroken("wrong_origin")
+        if len(claim.method) > parse.MAX_IRI:  # it would be remembered, where it was looked for in vain
+            return ProofBroken("bad_method")
         try:
             keys = await self._actors.keys_for(Iri(claim.method))
         except Refused as refused:

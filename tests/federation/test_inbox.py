@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import tracemalloc
 import zlib
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -528,6 +530,24 @@ async def test_a_proof_sends_us_to_nobody_but_its_author(
         foreign = mallory.prove({**carol.create(note), "id": mallory.new_id()}, method=f"{mallory.iri}#other")
         assert (await mallory.deliver(foreign, alice.base)).status == 403
         assert not place.asked
+
+
+async def test_a_key_of_a_proof_is_not_remembered_at_any_length(alice: Home, dave: Stranger) -> None:
+    """security.md §10: what was asked for in vain is kept in memory, and a name has at most 2,048 characters."""
+    await greet(alice, dave)
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            said = dave.say("x", alice.node.ids.actor)
+            method = f"{dave.iri}#{number}{'x' * 500_000}"
+            reply = await dave.deliver(_with_proof(said, verificationMethod=method), alice.base)
+            assert reply.verdict == (403, "bad_proof")
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5_000_000
+    await greet(alice, dave)
 
 
 async def test_a_wrong_proof_from_an_ordinary_author_leaves_the_post_vouched_for(alice: Home, carol: Stranger) -> None:
