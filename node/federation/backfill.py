@@ -175,6 +175,14 @@ class Backfill:
         self._wake.set()
 
     async def _do(self, chore: Chore) -> None:
+        try:
+            await self._attempt(chore)
+        except Exception as error:  # what came of it could not be written down: the disk is full, say
+            known = isinstance(error, CuicuiError)
+            log.error("backfill not settled", extra={"subject": chore.subject, "why": str(error)}, exc_info=not known)
+            await asyncio.sleep(NAP)  # it is due all the same: begun again at once, it would never rest
+
+    async def _attempt(self, chore: Chore) -> None:
         state = dict(chore.state)
         try:
             if chore.kind == chores.FOLLOWERS:
