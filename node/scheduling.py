@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from node import text
-from node.errors import CuicuiError, NotAllowed, NotFound
+from node.errors import NotAllowed, NotFound
 from node.events import Events
 from node.ids import Snowflake
 from node.model import Clock, Draft, Iri, PollDraft, QuotePolicy, Tell, Visibility, Window
@@ -89,7 +89,10 @@ class Schedule:
             return
         try:
             await self._owner.post(unpacked(waiting))
-        except (NotAllowed, NotFound) as error:  # what it answers is gone, for example: the owner decides
+        except Exception as error:
+            if not last and not isinstance(error, NotAllowed | NotFound):
+                raise
+            # What it answers is gone, for example, or it was tried for hours: the owner decides.
             async with self._store.write() as tx:
                 await scheduled.put_aside(tx, waiting.id, _said(error))
             return
@@ -102,8 +105,8 @@ class Schedule:
             raise NotAllowed("Validation failed: Scheduled at The scheduled date must be in the future")
 
 
-def _said(error: CuicuiError) -> str:
-    return error.message[:500]
+def _said(error: Exception) -> str:
+    return (str(error) or type(error).__name__)[:500]
 
 
 def packed(draft: Draft) -> dict[str, Any]:
