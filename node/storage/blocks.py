@@ -107,6 +107,14 @@ async def hide(tx: Tx, at: datetime) -> list[Iri]:
     return covered
 
 
+async def covers(tx: Tx, actor: Iri) -> bool:
+    """Whether the list covers this account, whom we have met."""
+    return (await tx.execute(_COVERS, {"actor": actor})).first() is not None
+
+
+_COVERS = select(blocks.c.value).where(blocks.c.kind == _HIDDEN, blocks.c.value == bindparam("actor"))
+
+
 @lru_cache(maxsize=16)
 def is_hidden(author: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the account with this id is blocked: nothing of theirs is shown anywhere."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -147,6 +148,24 @@ async def test_a_block_ends_following_both_ways(alice: Home, carol: Stranger) ->
     await alice.node.owner.post(Draft("Not for carol"))
     await alice.quiet()
     assert carol.place.of_type("Create") == []
+
+
+async def test_a_follow_that_a_block_overtakes_binds_nobody(alice: Home, carol: Stranger) -> None:
+    """ "block": it is decided when it is written, not when it came. Else who asks at that moment, or just after the
+    command line wrote the block, would follow on, and read what is for followers."""
+    await greet(alice, carol)
+    async with alice.node.store.write():  # somebody writes: both have to wait, the block first
+        blocking = asyncio.ensure_future(alice.node.moderation.block(carol.iri))
+        await asyncio.sleep(0.2)
+        follow = carol.activity("Follow", alice.node.ids.actor)
+        asking = asyncio.ensure_future(carol.deliver(follow, alice.base))
+        await asyncio.sleep(0.2)
+    await blocking
+    assert (await asking).status == 202
+    assert await alice.node.owner.followers() == []
+    await alice.node.owner.post(Draft("for friends", visibility=Visibility.FOLLOWERS))
+    await alice.quiet()
+    assert [item.json["type"] for item in carol.place.received] == ["Block"]
 
 
 async def test_nothing_goes_out_to_the_blocked(alice: Home, carol: Stranger) -> None:

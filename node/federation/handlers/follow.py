@@ -10,7 +10,8 @@ from node.federation.handlers.anew import is_asked_anew
 from node.federation.handlers.arrived import Arrived, Here, log
 from node.model import Accept, Deliver, Effect, Follow, Iri, Notify, ReactionKind, Reject, RejectQuote, Tell, UndoFollow
 from node.notify import Kind
-from node.storage import activities, actors, chores, reactions, relations
+from node.observe import count
+from node.storage import activities, actors, blocks, chores, reactions, relations
 from node.storage.dialect import Tx
 from node.storage.relations import State
 
@@ -25,6 +26,9 @@ async def follow(tx: Tx, arrived: Sequence[Arrived[Follow]], here: Here) -> list
     effects: list[Effect] = []
     for item in arrived:
         wanted = item.activity
+        if await blocks.covers(tx, wanted.actor):  # by the owner, since it was admitted
+            count("follow.blocked")
+            continue
         before = await relations.follower(tx, wanted.actor)
         stands = before is not None and before.activity == wanted.id
         if not stands and await activities.is_spent(tx, wanted.id, wanted.actor) and not await is_asked_anew(tx, item):
