@@ -107,7 +107,8 @@ async def due(
 @cache
 def _due(errands: bool, kind: str | None) -> Select[Any]:
     query = select(chores).where(chores.c.next_at <= bindparam("now"), _among(errands, kind))
-    return query.order_by(chores.c.next_at, chores.c.id).limit(bindparam("most"))
+    # What strangers have us ask comes last: they may have as many accounts as they like.
+    return query.order_by(chores.c.kind == FOLLOWERS, chores.c.next_at, chores.c.id).limit(bindparam("most"))
 
 
 async def next_at(tx: Tx, *, errands: bool = False, kind: str | None = None) -> datetime | None:

@@ -12,14 +12,15 @@ from aiohttp import web
 from node.federation.synchronise import HEADER, NOBODY, Claimed, digest, read, written
 from node.model import Draft, Iri, Tell, Visibility
 from node.observe import counters
-from node.storage import relations
+from node.storage import chores, relations
 from node.storage.relations import State
 from tests.support.attack import greet
 from tests.support.clock import FakeClock
-from tests.support.following import befriend, follows, said
+from tests.support.following import arrives, befriend, follows, said
 from tests.support.homes import Home, eventually
 from tests.support.late import Late
-from tests.support.outboxes import served
+from tests.support.outboxes import Outbox, served
+from tests.support.outboxes import written as posts_of
 from tests.support.stranger import AS2, Json, Place, Received, Reply, Stranger
 
 COVERED = "(request-target) host date digest collection-synchronization"
@@ -269,3 +270,22 @@ async def test_what_ends_while_one_asks_what_is_due_is_not_begun_again(alice: Ho
     await greet(alice, carol)
     await asyncio.sleep(0.3)
     assert here.asked == 1
+
+
+async def test_many_who_disagree_keep_nobody_waiting_who_was_just_followed(
+    alice: Home, carol: Stranger, mallory: Stranger
+) -> None:
+    """security.md §0.10: accounts cost nothing, so what strangers have us ask comes after what the owner wants."""
+    await alice.idle()
+    Outbox(carol, posts_of(carol, 3))
+    never_ends = List(mallory)
+    never_ends.go.clear()
+    state = {"url": never_ends.url, "digest": "f" * 64}
+    async with alice.node.store.write() as tx:
+        for number in range(250):
+            await chores.put(tx, chores.FOLLOWERS, f"{mallory.iri}{number}", alice.clock(), state)
+    alice.node.events.publish([Tell("chore", "")])
+    await eventually(lambda: _asked(never_ends))
+    await follows(alice, carol)
+    await arrives(alice, "post 3 of carol")
+    assert never_ends.asked == 2
