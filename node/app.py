@@ -133,7 +133,7 @@ async def opened(
     """
     store = Store(settings.database)
     try:
-        if store.path is not None and not store.path.exists():
+        if settings.unfinished.exists() or (store.path is not None and not store.path.exists()):
             raise no_node(settings.data)
         said = await migrate(store, snapshots=settings.snapshots, now=clock())
         if said is not None:
@@ -155,7 +155,7 @@ async def opened(
 
 
 def no_node(data: Path) -> StartError:
-    if (data / "keys").exists():
+    if (data / "keys").exists() and not (data / "unfinished").exists():
         return StartError(
             f"there is no node in {data}: its keys are there, but not its database",
             hint="put a backup in place: cuicui restore, into another directory; or look at database_url",

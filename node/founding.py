@@ -22,12 +22,13 @@ from node.ids import Ids, Snowflake
 from node.keyring import OwnKeys
 from node.model import Clock, Profile, utcnow
 from node.passwords import hashed
-from node.settings import FILE, Settings, file_url, load
+from node.settings import FILE, Settings, load
 from node.storage import actors, profile
 from node.storage.migrate import migrate
 from node.storage.store import Store
 
 HANDLE = re.compile(r"[a-z0-9_]{1,30}")
+_HAD_SETTINGS, _NO_SETTINGS = b"beside the owner's settings\n", b"alone\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,57 +51,27 @@ async def found(
 ) -> Founded:
     """Make a node in `settings.data`. Raises StartError if there is one already, and changes nothing then.
 
-    If anything fails half-way, what was made is taken away again. `keys` are new ones, unless given.
+    If anything fails half-way, what was made is taken away again; if this process is killed, by the next that
+    makes one. `keys` are new ones, unless given.
     """
     check_handle(handle)
-    await _refuse_a_second(settings)
-    made_directory = _make_directory(settings.data)
-    with _nobody_else(settings.data):
-        await _refuse_a_second(settings)
+    data = settings.data
+    if exists(settings):
+        raise _there_already(data)
+    made_directory = _make_directory(data)
+    with _marked(settings) as before:
+        if before:  # somebody began here, and was killed
+            _take_away(settings, had_settings=before == _HAD_SETTINGS)
+        elif _is_there(settings):
+            raise _there_already(data)
+        had_settings = (data / FILE).exists()
         try:
+            _mark(settings, _HAD_SETTINGS if had_settings else _NO_SETTINGS)
             owner = Profile(handle, name or handle, created_at=clock())
             return await furnish(settings, owner, keys or keyring.generate(), password=password, passphrase=passphrase)
         except BaseException:
-            _take_away(settings, made_directory)
+            _take_away(settings, made_directory=made_directory, had_settings=had_settings)
             raise
-
-
-async def _refuse_a_second(settings: Settings) -> None:
-    """A database without an owner is no node: whoever began to make it was interrupted."""
-    data = settings.data
-    if exists(settings) and (settings.keys.exists() or await _has_owner(data / "cuicui.db")):
-        raise StartError(
-            f"there is a node in {data} already", hint=f"run it: cuicui run --data {data}; or name another directory"
-        )
-
-
-async def _has_owner(file: Path) -> bool:
-    store = Store(file_url(file))
-    try:
-        if await store.version() is None:
-            return False
-        async with store.read() as tx:
-            return await profile.whose(tx) is not None
-    finally:
-        await store.close()
-
-
-@contextmanager
-def _nobody_else(data: Path) -> Iterator[None]:
-    """Hold the directory itself while a node is made in it: of two at one time the one that fails would take away
-    what the other one made. The kernel lets go of it when the process ends, and nothing is left to clean up."""
-    try:
-        handle = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise _cannot_make(data, error) from None
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise StartError(f"a node is being made in {data} at this moment", hint="wait, and try again") from None
-        yield
-    finally:
-        os.close(handle)
 
 
 async def furnish(
@@ -115,7 +86,11 @@ async def furnish(
 
 
 def exists(settings: Settings) -> bool:
-    """Whether something of a node is in the data directory: keys, or a database."""
+    """Whether something of a node is in the data directory: keys, or a database; not one that was never finished."""
+    return not settings.unfinished.exists() and _is_there(settings)
+
+
+def _is_there(settings: Settings) -> bool:
     return settings.keys.exists() or (settings.data / "cuicui.db").exists()
 
 
@@ -173,37 +148,96 @@ def _make_directory(data: Path) -> bool:
         existed = data.is_dir()
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise _cannot_make(data, error) from None
+        raise StartError(f"cannot make {data}: {error.strerror}", hint="choose another directory with --data") from None
     return not existed
 
 
-def _cannot_make(data: Path, error: OSError) -> StartError:
-    return StartError(f"cannot make {data}: {error.strerror}", hint="choose another directory with --data")
+@contextmanager
+def _marked(settings: Settings) -> Iterator[bytes]:
+    """Hold the data directory while a node is made in it; what the mark says that somebody left who was killed.
+
+    The mark goes last, so what stands beside one that nobody holds is of no use to anybody. Raises StartError
+    while another process makes a node there, or has just made it.
+    """
+    path = settings.unfinished
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"cannot write {path}: {error.strerror}", hint="check its owner and the space") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartError(f"a node is being made in {settings.data}", hint="wait a moment") from None
+        if os.fstat(handle).st_nlink == 0:
+            raise _there_already(settings.data)
+        try:
+            yield os.read(handle, 100)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        path.unlink()
+        _sync(settings.data)
+    finally:
+        os.close(handle)
+
+
+def _mark(settings: Settings, word: bytes) -> None:
+    """On disk before anything is made."""
+    try:
+        _write(settings.unfinished, word)
+        _sync(settings.data)
+    except OSError as error:
+        raise StartError(f"cannot write in {settings.data}: {error.strerror}", hint="check the free space") from None
+
+
+def _write(file: Path, data: bytes) -> None:
+    with file.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync(directory: Path) -> None:
+    """What was made or taken away in it stays so when the power fails."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _there_already(data: Path) -> StartError:
+    return StartError(
+        f"there is a node in {data} already", hint=f"run it: cuicui run --data {data}; or name another directory"
+    )
 
 
 def _write_settings(settings: Settings) -> None:
     """Only what was chosen: defaults may get better. A file that is there gets the lines it lacks."""
     file = settings.data / FILE
     chosen = {"base_url": settings.base_url, "listen": settings.listen, "database_url": settings.database_url}
-    before = file.read_text(encoding="utf-8") if file.exists() else None
-    if before is not None:
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    if before:
         said = load(settings.data, environ={})
         chosen = {name: value for name, value in chosen.items() if getattr(said, name) != value}
     lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in chosen.items() if value]
     if not lines:
         return
     file.touch(mode=0o600)
-    with file.open("a", encoding="utf-8") as stream:
-        stream.write(("\n" if before and not before.endswith("\n") else "") + "".join(lines))
+    between = "\n" if before and not before.endswith("\n") else ""
+    _write(file, "".join((before, between, *lines)).encode())
 
 
-def _take_away(settings: Settings, made_directory: bool) -> None:
+def _take_away(settings: Settings, *, had_settings: bool, made_directory: bool = False) -> None:
     try:
         if made_directory:
             shutil.rmtree(settings.data, ignore_errors=True)
             return
         shutil.rmtree(settings.keys, ignore_errors=True)
-        for name in ("cuicui.db", "cuicui.db-wal", "cuicui.db-shm"):
+        for name in ("cuicui.db", "cuicui.db-wal", "cuicui.db-shm", "cuicui.db-journal"):
             (settings.data / name).unlink(missing_ok=True)
+        if not had_settings:
+            (settings.data / FILE).unlink(missing_ok=True)
     except (OSError, CuicuiError):
         pass  # the failure that brought us here is the one to tell

@@ -278,6 +278,11 @@ class Settings:
         return self.data / "cache"
 
     @property
+    def unfinished(self) -> Path:
+        """Stands there while a node is being made: what lies beside it is none yet (founding.py)."""
+        return self.data / "unfinished"
+
+    @property
     def snapshots(self) -> Path:
         return self.data / "snapshots"
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from node import app, founding, keyring
 from node.errors import CuicuiError, Locked, NotAllowed, StartError
-from node.model import utcnow
 from node.settings import Settings, load
-from node.storage.migrate import migrate
-from node.storage.store import Store
 from tests.support.homes import keys_of
+
+ROOT = Path(__file__).parents[1]
 
 
 def _settings(data: Path, **more: object) -> Settings:
@@ -93,19 +95,65 @@ async def test_of_two_that_make_a_node_in_one_place_one_does_and_nothing_of_it_i
         assert node.ids.handle == made.ids.handle
 
 
-async def test_what_was_interrupted_before_it_had_an_owner_is_made_anew(tmp_path: Path) -> None:
-    """`run` said to make a node, and `init` that there is one already: a database that nobody owns is none."""
-    data = tmp_path / "half"
-    data.mkdir()
-    store = Store(f"sqlite:///{data / 'cuicui.db'}")
-    await migrate(store, snapshots=None, now=utcnow())  # so far it came when the power went
-    await store.close()
-    with pytest.raises(StartError, match="there is no node"):
-        async with app.opened(_settings(data)):
-            pass
-    await founding.found(_settings(data), handle="ada", keys=keys_of("ada"))
-    async with app.opened(_settings(data)) as node:
-        assert node.ids.handle == "ada"
+KILLED = """
+import asyncio, json, os, signal, sys
+from pathlib import Path
+from node import app, founding, keyring
+from node.errors import StartError
+from node.settings import Settings
+
+keys, synced, found = keyring.generate(), os.fsync, []
+
+def found_in(data, base):
+    settings = Settings.of({"data": data, "base_url": base})
+    asyncio.run(founding.found(settings, handle="ada", keys=keys))
+
+def dying(before):
+    left = [before]
+    def fsync(handle):
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        synced(handle)
+    return fsync
+
+async def opens(data):
+    try:
+        async with app.opened(Settings.of({"data": data})) as node:
+            return node.ids.base
+    except StartError as error:
+        return error.message.partition(str(data))[0]
+
+for step in range(1, 30):
+    data = Path(sys.argv[1]) / str(step)
+    child = os.fork()
+    if not child:
+        os.fsync = dying(step)
+        found_in(data, "https://first.example")
+        os._exit(0)
+    os.waitpid(child, 0)
+    left = asyncio.run(opens(data))
+    if left == "there is no node in ":
+        found_in(data, "https://second.example")
+        text = (data / "cuicui.toml").read_text()
+        found.append([asyncio.run(opens(data)), "second" in text, sorted(os.listdir(data / "keys"))])
+    else:
+        found.append(left)
+        break
+print(json.dumps(found))
+"""
+
+
+def test_what_was_begun_by_one_who_was_killed_is_taken_away(tmp_path: Path) -> None:
+    """All of it, or nothing: killed between any two steps, it is no node, and the next one is made whole."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    *steps, last = json.loads(done.stdout)
+    whole = ["https://second.example", True, ["identity.json", "server.json", "transport.json"]]
+    assert steps == [whole] * 9  # the mark, three keys, the settings, and the directories that they are in
+    assert last == "https://first.example"
 
 
 async def test_keys_without_their_database_are_said_to_be_that(tmp_path: Path) -> None:
