@@ -19,7 +19,7 @@ from node.federation.allowance import Allowance
 from node.federation.authenticate import Authenticator, Outcome, read_json
 from node.federation.batch import Batcher
 from node.federation.handlers import TABLE, Arrived, Here, fetched, move
-from node.federation.handlers.anew import UNDOS, at_its_time, done_anew
+from node.federation.handlers.anew import UNDOABLE, UNDOS, at_its_time, done_anew, in_turn
 from node.federation.handlers.arrived import keep_for_later
 from node.federation.httpsig import Incoming
 from node.federation.originals import Originals
@@ -40,7 +40,6 @@ from node.model import (
     Forward,
     Ignored,
     Iri,
-    Like,
     Move,
     Notify,
     Profile,
@@ -64,10 +63,7 @@ TRIES = (timedelta(seconds=5), timedelta(minutes=2), timedelta(minutes=30))
 
 _WITH_NOTE = (Create, Update)
 _MAY_BE_PROVEN = (Create, Update, Delete)
-_UNDOABLE = (Announce, Like)
-"""What may be undone before it comes; a Follow decides for itself."""
-
-_MAY_COME_AGAIN = (*_UNDOABLE, *UNDOS)
+_MAY_COME_AGAIN = (*UNDOABLE, *UNDOS)
 """What may come again under the same id and mean something (anew.py)."""
 
 FORWARDED = 60
@@ -189,22 +185,25 @@ class Inbox:
         owner = await self._owner()
         tells: list[Tell] = []
         jobs: list[Job] = []
+        applied = 0
         async with self._store.write() as tx:
             here = Here(self._ids, self._snowflake, owner, self._clock())
-            fresh = await self._new_ones(tx, batch)
-            for _kind, group in groupby(fresh, key=lambda item: type(item.activity)):
-                apply = self._apply_one_by_one if careful else self._apply
-                owed, said = await apply(tx, list(group), here)
-                jobs += owed
-                tells += said
-        count("applied", len(fresh))
+            for part in in_turn(batch):
+                fresh = await self._new_ones(tx, part)
+                for _kind, group in groupby(fresh, key=lambda item: type(item.activity)):
+                    apply = self._apply_one_by_one if careful else self._apply
+                    owed, said = await apply(tx, list(group), here)
+                    jobs += owed
+                    tells += said
+                applied += len(fresh)
+        count("applied", applied)
         self._outbox.offer(jobs)
         self._tell(tells)
 
     async def _new_ones(self, tx: Tx, batch: Sequence[Arrived[Activity]]) -> list[Arrived[Activity]]:
         """Drop what this actor sent before, as the log or this batch has it. A Follow decides for itself."""
         asked = {item.activity.id for item in batch}
-        asked |= {_mark(item) for item in batch if isinstance(item.activity, _UNDOABLE)}
+        asked |= {_mark(item) for item in batch if isinstance(item.activity, UNDOABLE)}
         seen = await activities.senders(tx, asked)
         repeated = [one for one in batch if isinstance(one.activity, _MAY_COME_AGAIN) and one.activity.id in seen]
         anew = await done_anew(tx, repeated) if repeated else set()
@@ -214,7 +213,7 @@ class Inbox:
                 if seen.get(item.activity.id, item.activity.actor) != item.activity.actor:
                     item = _told_apart(item)
                     seen |= await activities.senders(tx, [item.activity.id])
-                undone_before = isinstance(item.activity, _UNDOABLE) and _mark(item) in seen
+                undone_before = isinstance(item.activity, UNDOABLE) and _mark(item) in seen
                 if (item.activity.id in seen and item.activity.id not in anew) or undone_before:
                     count("repeated")
                     continue

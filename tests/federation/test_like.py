@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
@@ -138,6 +139,28 @@ async def test_an_undo_may_come_first(alice: Home, carol: Stranger) -> None:
     await carol.deliver(carol.activity("Undo", like), alice.base)
     await carol.deliver(like, alice.base)
     assert await seen(alice, post.note.iri) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", ["Like", "Announce"])
+async def test_what_comes_after_its_undo_in_one_batch_is_seen_after_it(alice: Home, carol: Stranger, kind: str) -> None:
+    """Together or one by one is the same (house.md, batches): undone before it came, it does not stand; done anew
+    after it was undone, it does."""
+    await greet(alice, carol)
+    early, anew = await said(alice, "out of order"), await said(alice, "on and off")
+    first, again = (carol.activity(kind, post.note.iri, to=[PUBLIC]) for post in (early, anew))
+    start = datetime.now(UTC) - timedelta(minutes=30)
+    await carol.deliver(again, alice.base, at=start)
+    sent = [(carol.activity("Delete", carol.new_id()), 1), (carol.activity("Undo", first), 2), (first, 1)]
+    sent += [(carol.activity("Undo", again), 3), (again, 4)]
+    async with alice.node.store.write():  # so that all but the first of these wait for one batch
+        replies = []
+        for activity, minute in sent:
+            at = start + timedelta(minutes=minute)
+            replies.append(asyncio.ensure_future(carol.deliver(activity, alice.base, at=at)))
+            await asyncio.sleep(0.1)
+    assert {reply.status for reply in await asyncio.gather(*replies)} == {202}
+    assert await seen(alice, early.note.iri) == (0, 0, 0)
+    assert await seen(alice, anew.note.iri) == ((1, 0, 0) if kind == "Like" else (0, 1, 0))
 
 
 async def test_nobody_undoes_the_like_of_another(

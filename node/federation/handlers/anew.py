@@ -14,11 +14,29 @@ from typing import Any
 
 from node.federation import httpsig
 from node.federation.handlers.arrived import Arrived
-from node.model import Follow, Iri, UndoAnnounce, UndoFollow, UndoLike
+from node.model import Announce, Follow, Iri, Like, UndoAnnounce, UndoFollow, UndoLike
 from node.storage import activities
 from node.storage.dialect import Tx
 
 UNDOS = (UndoAnnounce, UndoFollow, UndoLike)
+
+UNDOABLE = (Announce, Like)
+"""What may be undone before it comes; a Follow decides for itself."""
+
+
+def in_turn(batch: Sequence[Arrived[Any]]) -> list[list[Arrived[Any]]]:
+    """A batch, cut wherever something comes after its own Undo: only when that is applied, and logged, can be told
+    whether it was undone before it came, or is done anew."""
+    parts: list[list[Arrived[Any]]] = [[]]
+    undone: set[tuple[Iri, Iri]] = set()
+    for item in batch:
+        if isinstance(item.activity, UNDOABLE) and (item.activity.id, item.activity.actor) in undone:
+            parts.append([])
+            undone.clear()
+        parts[-1].append(item)
+        if isinstance(item.activity, UNDOS):
+            undone.add((_subject(item.activity), item.activity.actor))
+    return parts
 
 
 async def done_anew(tx: Tx, repeated: Sequence[Arrived[Any]]) -> set[Iri]:
