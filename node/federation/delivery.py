@@ -134,22 +134,22 @@ class Delivery:
 
     def hear(self, tell: Tell) -> None:
         """After a block, what waits in memory for those who are blocked is owed no more (nor after others wrote)."""
-        if tell.kind in ("block", "left", "foreign") and any(lane.waiting for lane in self._lanes.values()):
+        if tell.kind in ("block", "left", "foreign") and self._held:
             self._checking += 1  # nothing more is begun until it is known
             self._spawn(self._drop_what_is_not_owed())
 
     async def _drop_what_is_not_owed(self) -> None:
         try:
-            waiting = [job.id for lane in self._lanes.values() for job in lane.waiting]
+            held = set(self._held)
             async with self._store.read() as tx:
-                owed = await queue.still_owed(tx, waiting)
+                owed = await queue.still_owed(tx, list(held))
         finally:
             self._checking -= 1
             self._dispatch_soon()
-        gone = set(waiting) - owed
+        gone = held - owed
         for lane in self._lanes.values():
             lane.waiting = deque(job for job in lane.waiting if job.id not in gone)
-        self._held.difference_update(gone)
+        self._held.difference_update(gone)  # so that what is on its way to its lane does not get there
 
     def wake(self) -> None:
         """There may be rows in the queue that nobody offered."""
@@ -221,6 +221,8 @@ class Delivery:
         put_off: set[str] = set()
         for job in jobs:
             lane = self._lanes[job.origin]
+            if job.id not in self._held:
+                continue
             if lane.host.next_at is not None and lane.host.next_at > now:
                 self._wait_for(lane.host, job)
                 put_off.add(job.origin)

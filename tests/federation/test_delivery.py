@@ -726,3 +726,24 @@ async def test_an_address_to_which_there_is_no_way_is_given_up_at_once(alice: Ho
         await tx.execute(update(schema.actors).values(inbox="http://127.0.0.1:22/inbox"))
     await alice.node.owner.post(Draft("to nobody"))
     await alice.quiet()
+
+
+async def test_a_block_holds_for_what_is_on_its_way_to_its_line(
+    alice: Home, carol: Stranger, mallory: Stranger
+) -> None:
+    """Blocks "hold everywhere": also between the commit of a post and the moment at which its host is looked up."""
+    await _followed_by(alice, carol, mallory)
+    delivery = alice.node.delivery
+    store = delivery._store
+    disk = _Lingering(store)
+    delivery._store = disk  # type: ignore[assignment]
+    try:
+        await alice.node.owner.post(Draft("not for mallory"))
+        await asyncio.wait_for(disk.asked.wait(), 5)
+        await alice.node.moderation.block(mallory.handle)
+    finally:
+        disk.gate.set()
+        delivery._store = store
+    await _came(carol.place, 1)
+    await alice.quiet()
+    assert mallory.place.of_type("Create") == []
