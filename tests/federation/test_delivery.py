@@ -171,6 +171,32 @@ async def test_a_server_is_sent_two_things_at_a_time(alice: Home, carol: Strange
     assert max(under_way) == PER_HOST
 
 
+async def test_what_waits_for_a_server_that_fails_waits_with_it(alice: Home, carol: Stranger) -> None:
+    """federation.md §9: the host failed, not one delivery: what was under way fails as one, and the rest is not tried
+    one after the other."""
+    await _followed_by(alice, carol)
+    both = asyncio.Event()
+
+    async def busy(_item: Received) -> web.StreamResponse:
+        await both.wait()
+        return web.Response(status=503)
+
+    carol.place.answer = busy
+    for number in range(6):
+        await alice.node.owner.post(Draft(f"while it is down {number}"))
+    await _came(carol.place, PER_HOST)
+    both.set()
+    await _failed(alice, carol.place)
+    await eventually(lambda: _is_in_no_hand(alice))
+    await asyncio.sleep(0.1)
+    assert len(carol.place.received) == PER_HOST
+    assert (await _host(alice, carol.place)).failures == 1
+    carol.place.answer = 202
+    await _later(alice, timedelta(seconds=70))
+    await alice.quiet()
+    assert len(carol.place.received) == PER_HOST + 6
+
+
 async def test_an_address_that_nothing_can_be_sent_to_costs_its_neighbours_nothing(
     alice: Home, places: list[Place], caplog: pytest.LogCaptureFixture
 ) -> None:
