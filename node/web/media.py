@@ -33,6 +33,7 @@ class MediaPages:
 
     async def own(self, request: web.Request) -> web.StreamResponse:
         """GET /media/NAME: whoever has the name was given it (it has 128 random bits)."""
+        _check_times(request)
         found = await self._library.open_file(request.match_info["name"])
         if found is None:
             raise NotFound("there is no such file")
@@ -47,9 +48,18 @@ class MediaPages:
         return await self._other(request, preview=True)
 
     async def _other(self, request: web.Request, *, preview: bool) -> web.StreamResponse:
+        _check_times(request)
         number = request.match_info["id"]
         found = await self._remote.open(int(number), preview=preview)
         return file_response(*found, caching=A_WEEK)
+
+
+def _check_times(request: web.Request) -> None:
+    """aiohttp reads these as it sends, when it is too late to answer for what it cannot read."""
+    try:
+        _ = request.if_modified_since, request.if_unmodified_since, request.if_range
+    except OverflowError:
+        raise web.HTTPBadRequest from None
 
 
 def file_response(path: Path, found: Format, *, caching: str) -> web.FileResponse:

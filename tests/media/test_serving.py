@@ -51,6 +51,15 @@ async def test_a_part_of_a_file_can_be_asked_for(alice: Home, carol: Stranger) -
     assert (await _get(carol, url, ("Range", f"bytes={len(whole)}-"))).status == 416
 
 
+@pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since", "If-Range"])
+async def test_a_time_beyond_all_bounds_is_the_askers_fault(alice: Home, carol: Stranger, name: str) -> None:
+    """It is answered, and gives no alarm."""
+    one = await _uploaded(alice)
+    for path in (f"/media/{one.file}", f"/media/{one.preview}"):
+        when = (name, f"Mon, 16 Nov {'9' * 25} 13:32:02 GMT")
+        assert (await _get(carol, alice.base + path, when, ("Range", "bytes=0-1"))).status == 400
+
+
 @pytest.mark.parametrize(
     "path",
     [
