@@ -140,6 +140,8 @@ def owner_of(document: Mapping[str, object]) -> str | None:
     for name in ("actor", "attributedTo"):
         value = document.get(name)
         if value is not None:
+            if isinstance(value, list) and len(value) == 1:
+                value = value[0]  # AS2 Core §4.1: one value may stand in an array
             iri = value.get("id") if isinstance(value, dict) else value
             if not isinstance(iri, str) or not iri:
                 raise BadProof(f"the document's {name} is not one id", code="wrong_owner")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -127,3 +128,15 @@ async def test_another_key_of_somebody_known_is_a_warning(alice: Home, carol: St
         who.identity = forger
         found = await _examined(alice, who.prove(who.note("it is me"), at=now))
         assert (found.verdict, found.key) == (verdict, forger.public.multikey)
+
+
+@pytest.mark.parametrize(
+    "spelt", [lambda iri: [iri], lambda iri: {"id": iri, "type": "Person"}, lambda iri: [{"id": iri}]]
+)
+async def test_an_author_may_be_spelt_as_on_arrival(
+    alice: Home, dave: Stranger, spelt: Callable[[str], object]
+) -> None:
+    """AS2 Core §4.1: one author, alone or in an array of one, as an id or an object with one."""
+    note = dave.note("it is I", to=[alice.node.ids.actor], attributedTo=spelt(dave.iri))
+    verdict, bundle = await _kept(alice, dave, dave.create(dave.prove(note)))
+    assert (verdict, (await _examined(alice, bundle)).verdict) == (Verdict.SIGNED, Verdict.SIGNED)
