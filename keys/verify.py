@@ -131,6 +131,9 @@ def _without_proof(facts: _Facts, inside: Part | None) -> Part:
         return Part(*facts, Outcome.UNSIGNED, "unsigned", "no proof: nothing here shows who wrote it")
     if owner is not None and owner != inside.owner:
         return Part(*facts, Outcome.UNSIGNED, "unsigned", f"passed on by {inside.owner}, without a proof by {owner}")
+    if owner is None and inside.owner is not None and facts[2] and _origin(facts[2]) != _origin(inside.owner):
+        reason = f"passed on by {inside.owner}; it lives elsewhere, and nothing shows who wrote it"
+        return Part(*facts, Outcome.UNSIGNED, "unsigned", reason)
     reason = "no proof of its own; it lies inside the signed activity"
     return Part(*facts, Outcome.COVERED, "covered", reason, method=inside.method, signed_at=inside.signed_at)
 
