@@ -15,10 +15,24 @@ import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
+from keys import Identity
 from node.errors import Malformed, StoreError
 from node.federation import parse
 from node.ids import Snowflake
-from node.model import Actor, Audience, Authorship, Draft, Iri, Note, Verdict, Visibility
+from node.model import (
+    Actor,
+    ActorKey,
+    Audience,
+    Authorship,
+    Draft,
+    Iri,
+    KeyKind,
+    KeyState,
+    Note,
+    Trust,
+    Verdict,
+    Visibility,
+)
 from node.storage import activities, actors, arrivals, hosts, notes, queue, refusals, relations, timelines
 from node.storage import store as store_module
 from node.storage.activities import Logged
@@ -391,6 +405,27 @@ async def test_home_is_paged_by_number(store: Store) -> None:
         newer = await timelines.home_posts(tx, after=first[2].id, limit=10)
     assert [post.id for post in [*first, *second]] == sorted([one.id for one in made], reverse=True)[:20]
     assert [post.id for post in newer] == [post.id for post in first[:2]]
+
+
+async def test_whose_a_key_id_is_can_be_asked_and_settled(store: Store) -> None:
+    """Keys of others under the same id are found whatever their state, and go without those of its owner."""
+    shared, own = Iri(f"{HER}#key"), Iri(f"{HIM}#key")
+    multikeys = [Identity.from_seed(bytes([number] * 32)).public.multikey for number in range(3)]
+    async with store.write() as tx:
+        for key_id, owner, material, state in zip(
+            (shared, shared, own),
+            (HER, HIM, HIM),
+            multikeys,
+            (KeyState.PINNED, KeyState.RETIRED, KeyState.PINNED),
+            strict=True,
+        ):
+            key = ActorKey(key_id, owner, KeyKind.ED25519, material)
+            await actors.add_key(tx, key, since=NOW, trust=Trust.FIRST_USE, state=state)
+        assert await actors.other_holders(tx, [shared, own], HER) == {shared: {HIM}, own: {HIM}}
+        assert await actors.other_holders(tx, [shared, own], HIM) == {shared: {HER}}
+        await actors.take_key_id(tx, shared, HER)
+        assert [key.material for key in await actors.keys_of(tx, HER)] == multikeys[:1]
+        assert [key.material for key in await actors.keys_of(tx, HIM)] == multikeys[2:]
 
 
 async def test_relations_keep_their_beginning(store: Store) -> None:
