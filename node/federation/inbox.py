@@ -271,8 +271,10 @@ class Inbox:
 
     def _tell(self, tells: Sequence[Tell]) -> None:
         for tell in tells:
-            if tell.kind in ("gone", "moved"):
+            if tell.kind == "gone":
                 self._actors.changed(Iri(tell.subject))
+            elif tell.kind == "moved":
+                self._actors.forget_cached()  # whom the owner follows, and so whom nobody may resemble
         self._events.publish(tells)
 
     # ── later ────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from node.errors import NotAllowed
 from node.model import Iri
 from node.storage.relations import State
 from tests.stories.test_following import asked_by, befriend
-from tests.support.attack import nothing_changes
+from tests.support.attack import greet, nothing_changes
 from tests.support.homes import Home, eventually
 from tests.support.stranger import Place, Stranger
 
@@ -44,6 +44,28 @@ async def test_a_friend_who_moves_is_followed_there(alice: Home, carol: Stranger
     assert await _followed(alice) == {new.iri: State.PENDING}
     follow = elsewhere.of_type("Follow")[-1].json
     assert (follow["actor"], follow["object"]) == (alice.node.ids.actor, new.iri)
+
+
+async def test_a_friend_who_moved_is_not_taken_for_an_impostor(
+    alice: Home, carol: Stranger, elsewhere: Place, place: Place
+) -> None:
+    """Who moves keeps the name: the new account was compared with the old one before it was the friend. And it is the
+    new one for whom nobody may pass from now on."""
+    new, third = elsewhere.stranger("carol"), place.stranger("caro1")
+    _names(new, carol.iri)
+    await _follow(alice, carol)
+    assert (await carol.deliver(carol.activity("Move", carol.iri, target=new.iri), alice.base)).status == 202
+
+    async def gone_along() -> bool:
+        return new.iri in await _followed(alice)
+
+    await eventually(gone_along)
+    assert (await alice.node.actors.get(new.iri)).actor.resembles is None
+    assert (await alice.node.owner.people([new.iri]))[new.iri].actor.resembles is None
+    await greet(alice, third)
+    caution = (await alice.node.owner.people([third.iri]))[third.iri].actor.resembles
+    assert caution is not None
+    assert caution.iri == new.iri
 
 
 async def test_nobody_is_led_away_by_one_sides_word(alice: Home, carol: Stranger, mallory: Stranger) -> None:

@@ -9,7 +9,7 @@ from node.federation import compose
 from node.federation.handlers.arrived import Arrived, Here, keep_for_later, log
 from node.model import Deliver, Effect, Follow, Iri, Move, Tell
 from node.observe import count
-from node.storage import activities, actors, relations
+from node.storage import activities, actors, lookalikes, relations
 from node.storage.dialect import Tx
 from node.storage.relations import State
 
@@ -49,4 +49,5 @@ async def follow_along(tx: Tx, moved: Move, target: Iri, also_known_as: Sequence
         wanted = Follow(here.ids.activity(here.snowflake.mint(here.now)), here.ids.actor, target)
         await relations.start_follow(tx, target, wanted.id, here.now)
         effects.append(Deliver(compose.follow(wanted), tuple(await actors.inboxes(tx, [target]))))
+    await lookalikes.settle(tx, here.ids.actor)  # compared with the old account, whose name it keeps, it was a stranger
     return effects
