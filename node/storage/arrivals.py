@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, delete, func, select, update
 
 from node.model import Iri, KnownKey
-from node.storage.dialect import Tx, insert_new, ms, rounded, when
+from node.storage.dialect import Tx, insert_new, ms, reason, rounded, when
 from node.storage.schema import activities, arrivals
 
 
@@ -48,7 +48,7 @@ async def put(
         "received_at": ms(received_at),
         "attempts": 0,
         "next_at": ms(next_at),
-        "last_error": error,
+        "last_error": None if error is None else reason(error),
     }
     await insert_new(tx, arrivals, [row])
 
@@ -109,7 +109,7 @@ async def postpone(tx: Tx, identifier: int, next_at: datetime | None, error: str
     await tx.execute(
         update(arrivals)
         .where(arrivals.c.id == identifier)
-        .values(attempts=arrivals.c.attempts + 1, next_at=ms(next_at) if next_at else None, last_error=error[:500])
+        .values(attempts=arrivals.c.attempts + 1, next_at=ms(next_at) if next_at else None, last_error=reason(error))
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, func, select, update
 
-from node.storage.dialect import Tx, insert_new, ms, ms_or_none, when_or_none
+from node.storage.dialect import Tx, insert_new, ms, ms_or_none, reason, when_or_none
 from node.storage.schema import chores
 
 OUTBOX = "outbox"
@@ -154,7 +154,7 @@ async def postpone(
         .values(
             attempts=chores.c.attempts + int(counts),
             next_at=None if next_at is None else ms(next_at),
-            last_error=error[:500],
+            last_error=reason(error),
             state=state,
         )
     )

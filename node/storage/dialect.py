@@ -44,6 +44,14 @@ def when_or_none(value: int | None) -> datetime | None:
     return None if value is None else when(value)
 
 
+def reason(error: str) -> str:
+    """Why something failed, as it can be written down: at most 500 characters, whatever a stranger put into it.
+
+    Else what failed could not even be put off, and would be the first to be tried again, for ever.
+    """
+    return error[:500].encode(errors="backslashreplace").decode().replace("\0", "\\0")
+
+
 def is_sqlite(tx: Tx) -> bool:
     return tx.dialect.name == "sqlite"
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func, or_, select, update
 
 from node.model import Iri
 from node.notify import Kind, is_wanted
-from node.storage.dialect import Tx, insert_new, is_sqlite, ms, when
+from node.storage.dialect import Tx, insert_new, is_sqlite, ms, reason, when
 from node.storage.schema import followers, follows, push_subscriptions, pushes
 
 LEASE = timedelta(minutes=2)
@@ -189,7 +189,7 @@ async def done(tx: Tx, identifier: int) -> None:
 
 async def retry(tx: Tx, identifier: int, next_at: datetime, error: str) -> None:
     again = {"attempts": pushes.c.attempts + 1, "next_at": ms(next_at), "leased_until": None}
-    await tx.execute(update(pushes).where(pushes.c.id == identifier).values(**again, last_error=error[:500]))
+    await tx.execute(update(pushes).where(pushes.c.id == identifier).values(**again, last_error=reason(error)))
 
 
 async def release(tx: Tx) -> None:

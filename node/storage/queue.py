@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 
 from node.model import Iri, origin_of
-from node.storage.dialect import Tx, insert, is_sqlite, ms, rounded, when
+from node.storage.dialect import Tx, insert, is_sqlite, ms, reason, rounded, when
 from node.storage.schema import activities, hosts, queue
 
 LEASE = timedelta(minutes=2)
@@ -175,7 +175,7 @@ async def settle(tx: Tx, done: Sequence[int], retry: Sequence[Retry]) -> None:
                     "its_id": item.id,
                     "tried": int(item.tried),
                     "at": ms(item.next_at),
-                    "error": item.error[:500],
+                    "error": reason(item.error),
                 }
                 for item in retry
             ],

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 
 from node.model import Window
-from node.storage.dialect import Tx, insert_new, ms, when
+from node.storage.dialect import Tx, insert_new, ms, reason, when
 from node.storage.listings import windowed
 from node.storage.schema import idempotency, scheduled
 
@@ -74,7 +74,7 @@ async def next_at(tx: Tx) -> datetime | None:
 
 async def put_aside(tx: Tx, identifier: int, problem: str) -> None:
     """It cannot be published; the owner sees it in the list, and why."""
-    await tx.execute(update(scheduled).where(scheduled.c.id == identifier).values(problem=problem))
+    await tx.execute(update(scheduled).where(scheduled.c.id == identifier).values(problem=reason(problem)))
 
 
 # ── the same status sent twice ───────────────────────────────────────────────────────────────

@@ -33,7 +33,19 @@ from node.model import (
     Verdict,
     Visibility,
 )
-from node.storage import activities, actors, arrivals, hosts, notes, queue, refusals, relations, timelines
+from node.storage import (
+    activities,
+    actors,
+    arrivals,
+    chores,
+    hosts,
+    notes,
+    queue,
+    refusals,
+    relations,
+    schema,
+    timelines,
+)
 from node.storage import store as store_module
 from node.storage.activities import Logged
 from node.storage.dialect import Tx, rounded
@@ -463,6 +475,29 @@ async def test_arrivals_are_tried_and_parked(store: Store) -> None:
         assert await arrivals.waiting(tx) == (0, 1)
         await arrivals.done(tx, due.id)
         assert await arrivals.waiting(tx) == (0, 0)
+
+
+async def test_why_something_failed_can_be_written_down_whatever_it_quotes(store: Store) -> None:
+    """house.md: "parked after three tries with its reason". One that could not be written would keep what failed the
+    first to be tried, for ever."""
+    odd = "answered \udcff\0 \N{BIRD}"
+    told = "answered \\udcff\\0 \N{BIRD}"
+    async with store.write() as tx:
+        await activities.record_many(tx, [_logged("1")])
+        await queue.put(tx, _logged("1").iri, HER, b"{}", [Iri("https://h.example/inbox")], NOW)
+        [job] = await queue.claim(tx, "one", NOW, limit=1)
+        await queue.settle(tx, [], [Retry(job.id, NOW, odd)])
+        await arrivals.put(
+            tx, activity=_logged("1").iri, actor=HER, body=b"{}", headers=(), key_id=HER, received_at=NOW, next_at=NOW,
+            error=odd,
+        )  # fmt: skip
+        [arrival] = await arrivals.due(tx, NOW)
+        await arrivals.postpone(tx, arrival.id, None, odd)
+        await chores.plan(tx, chores.POLL, HER, NOW)
+        [chore] = await chores.due(tx, NOW, errands=True)
+        await chores.postpone(tx, chore.id, None, odd, state={})
+        for table in (schema.queue, schema.arrivals, schema.chores):
+            assert (await tx.execute(select(table.c.last_error))).scalars().all() == [told], table.name
 
 
 @pytest.mark.parametrize("letters", [range(0x61, 0x7B), range(0x20000, 0x21000)])
