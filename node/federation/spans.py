@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
+
+from node.federation.parse.values import MAX_ITEMS
 
 _DECODER = json.JSONDecoder()
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
 def items(body: bytes) -> list[bytes]:
-    """Each element of `orderedItems` (or `items`), of the embedded `first` page where that holds them.
+    """The first elements of `orderedItems` (or `items`), of the embedded `first` page where that holds them.
 
     `body` was read by the strict reader: it is well formed, and no name stands twice.
     """
@@ -32,7 +35,7 @@ def _list(text: str, parts: dict[str, int]) -> list[bytes]:
         return []
     if text[at] != "[":
         return [] if text.startswith("null", at) else [text[at : _end(text, at)].encode()]
-    return [text[start:end].encode() for start, end in _elements(text, at)]
+    return [text[start:end].encode() for start, end in islice(_elements(text, at), MAX_ITEMS)]
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str, int, int]]:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from node.errors import CuicuiError
-from node.federation import spans, threads, walk
+from node.federation import parse, spans, threads, walk
 from node.federation.backfill import RECENT
 from node.model import Post, Verdict
 from node.storage import activities, chores, notes
@@ -454,6 +454,12 @@ def test_items_keep_the_bytes_they_came_in(body: str) -> None:
         [] if wanted is None else wanted if isinstance(wanted, list) else [wanted]
     )
     assert all(raw.decode() in body for raw in found)
+
+
+def test_of_a_page_without_end_the_beginning_is_read() -> None:
+    """security.md §0.10: half a million items in a mebibyte held the loop for a second, page after page; 200 count."""
+    body = b'{"type": "OrderedCollection", "orderedItems": [%s]}' % b",".join([b"0"] * 400_000)
+    assert spans.items(body) == [b"0"] * parse.MAX_ITEMS
 
 
 DAY = timedelta(days=1)
