@@ -123,3 +123,48 @@ async def test_a_server_that_wants_the_other_dialect_is_asked_again(alice: Home,
     place.documents["/n/1"] = picky
     assert (await alice.node.fetcher.document(url)).iri == url
     assert place.asked["/n/1"] == 2
+
+
+async def test_only_a_plain_yes_is_an_answer(alice: Home, place: Place) -> None:
+    """federation.md §3: "require 200": a part or a copy of a document is not the document."""
+    url = f"{place.base}/n/1"
+    found = {}
+    for status in (200, 201, 202, 203, 206, 300, 304):
+
+        async def answer(_request: web.Request, status: int = status) -> web.StreamResponse:
+            return web.json_response({"id": url, "type": "Note"}, status=status, content_type=AP)
+
+        place.documents["/n/1"] = answer
+        found[status] = await _outcome(alice, url)
+    assert found == {status: url if status == 200 else "http_error" for status in found}
+
+
+async def test_a_redirect_does_not_lead_back_to_us(alice: Home, place: Place) -> None:
+    """security.md §5: nothing that comes from outside may send us to ourselves, also by a detour."""
+    place.documents["/n/1"] = _redirect(alice.node.ids.actor)
+    with pytest.raises(Unreachable, match="this node's own address"):
+        await alice.node.fetcher.document(f"{place.base}/n/1")
+
+
+@pytest.mark.parametrize("how", ["its id is elsewhere", "it redirects elsewhere", "it has no id", "it is as asked for"])
+async def test_a_page_is_the_word_of_its_own_origin(alice: Home, place: Place, elsewhere: Place, how: str) -> None:
+    """federation.md §8: "`next` must stay on the same host"; another's collection is not taken for this one's."""
+    page: Json = {"id": f"{place.base}/outbox?page=1", "type": "OrderedCollectionPage", "orderedItems": []}
+    url = f"{place.base}/outbox"
+    place.documents["/outbox"] = page
+    match how:
+        case "its id is elsewhere":
+            place.documents["/outbox"] = {**page, "id": f"{elsewhere.base}/outbox"}
+        case "it redirects elsewhere":
+            place.documents["/outbox"] = _redirect(f"{elsewhere.base}/outbox")
+            elsewhere.documents["/outbox"] = {**page, "id": f"{elsewhere.base}/outbox"}
+        case "it has no id":
+            del page["id"]
+    if how.endswith("elsewhere"):
+        with pytest.raises(Unreachable):
+            await alice.node.fetcher.page(url)
+        assert not elsewhere.asked
+        return
+    found = await alice.node.fetcher.page(url)
+    assert found is not None
+    assert (found.url, found.document) == (url, page)

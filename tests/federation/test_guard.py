@@ -88,10 +88,13 @@ async def test_strict_mode_answers_those_who_sign(strict: Home, carol: Stranger,
     await greet(strict, mallory)
     await strict.node.moderation.block(mallory.iri)
     for path in paths:
-        assert (await carol.get(path, signed=False)).verdict == (401, "unsigned"), path
+        refusal = await carol.get(path, signed=False)
+        assert refusal.verdict == (401, "unsigned"), path
         reply = await carol.get(path)
         assert reply.status == 200, path
-        assert reply.headers["Cache-Control"] == "private, no-store"
+        for one in (refusal, reply):
+            assert one.headers["Cache-Control"] == "private, no-store"
+            assert one.headers["Vary"] == "Accept, Signature, Signature-Input"
         assert "Access-Control-Allow-Origin" not in reply.headers
         assert (await mallory.get(path)).verdict == (403, "blocked")
     assert (await carol.get(note, signed=False, accept="text/html")).status == 303
