@@ -516,6 +516,41 @@ async def test_rows_of_a_dead_worker_are_taken_up_at_the_start(alice: Home, caro
     await alice.quiet()
 
 
+async def test_what_takes_long_stays_in_the_hand_that_holds_it(alice: Home, carol: Stranger) -> None:
+    """decisions.md §17: another worker takes up what nobody holds any more, and not what is under way."""
+    await _followed_by(alice, carol)
+    carol.place.answer = never
+    await alice.node.owner.post(Draft("are you still reading?"))
+    await _came(carol.place, 1)
+    for _ in range(2):
+        alice.clock.forward(queue.LEASE - timedelta(seconds=10))
+        await alice.node.delivery.renew()
+    async with alice.node.store.write() as tx:
+        assert await queue.claim(tx, "another", alice.clock(), limit=10) == []
+        assert await queue.claim(tx, "another", alice.clock() + queue.LEASE, limit=10)
+
+
+async def test_a_clean_stop_leaves_nothing_in_its_hand(alice: Home, carol: Stranger) -> None:
+    """decisions.md §17: what a worker was about to send when it was stopped is there for the others at once."""
+    await _followed_by(alice, carol)
+
+    async def slowly(_item: Received) -> web.StreamResponse:
+        await asyncio.sleep(0.3)
+        return web.Response(status=202)
+
+    carol.place.answer = slowly
+    for number in range(5):
+        await alice.node.owner.post(Draft(f"about to go {number}"))
+    await _came(carol.place, PER_HOST)
+    await alice.stop()
+    store = Store(alice.settings.database)
+    async with store.write() as tx:
+        left = await queue.claim(tx, "another", alice.clock(), limit=10)
+    await store.close()
+    assert len(left) == 5 - len(carol.place.received)
+    assert left
+
+
 async def test_a_locked_database_does_not_make_us_say_it_twice(
     alice: Home, carol: Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

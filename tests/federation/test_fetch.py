@@ -141,7 +141,7 @@ async def test_only_a_plain_yes_is_an_answer(alice: Home, place: Place) -> None:
 
 async def test_a_redirect_does_not_lead_back_to_us(alice: Home, place: Place) -> None:
     """security.md §5: nothing that comes from outside may send us to ourselves, also by a detour."""
-    place.documents["/n/1"] = _redirect(alice.node.ids.actor)
+    place.documents["/n/1"] = _redirect(f"{alice.base}/notes/1")
     with pytest.raises(Unreachable, match="this node's own address"):
         await alice.node.fetcher.document(f"{place.base}/n/1")
 
