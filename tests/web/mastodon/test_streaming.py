@@ -320,6 +320,23 @@ async def test_who_does_not_read_is_cut_off() -> None:
     assert await stream.next() is None
 
 
+async def test_who_reads_is_not_cut_off_by_much_news_at_once(alice: Home, app: Client, carol: Stranger) -> None:
+    """Somebody takes back all they wrote: each post that goes is told in every stream that an app listens to."""
+    await follows(alice, carol)
+    notes = [carol.note(f"number {number}") for number in range(12)]
+    for note in notes:
+        assert (await carol.deliver(carol.create(note), alice.base)).status == 202
+    async with ws(app, "?stream=user") as connection:
+        for number in range(15):
+            await connection.send_json({"type": "subscribe", "stream": "hashtag", "tag": f"tag{number}"})
+        await connection.send_json({"type": "subscribe"})
+        assert (await connection.receive_json(timeout=8))["status"] == 422  # so what was sent before is heard
+        deletions = (carol.deliver(carol.activity("Delete", note["id"]), alice.base) for note in notes)
+        assert {reply.status for reply in await asyncio.gather(*deletions)} == {202}
+        told = [await received(connection) for _ in range(16 * len(notes))]
+    assert {event for _, event, _ in told} == {"delete"}
+
+
 @pytest.mark.parametrize(
     ("name", "tag", "list_", "expected"),
     [
