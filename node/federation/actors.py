@@ -205,6 +205,8 @@ class Actors:
         for key_id in {key.id for key in known} | {key.id for key in actor.keys}:
             self._keys.drop(key_id)
             self._absent.drop(key_id)
+        if faces.knows(actor.iri):
+            self.circle.forget_cached()  # what a friend is called may have changed, and who may not be called so
         self._changes += 1
         self._known.put(actor.iri, stored_now)
         return stored_now

@@ -149,6 +149,18 @@ async def test_a_double_met_before_the_friend_is_found_later(alice: Home, place:
     assert await resembled() is None
 
 
+async def test_a_friends_new_name_is_one_that_others_may_not_take(alice: Home, place: Place, elsewhere: Place) -> None:
+    """What a friend is called is what their own server says now, and not what it said when the node began to look."""
+    real, false = dressed(place.stranger("ada"), "Ada"), dressed(elsewhere.stranger("x77"), "Аda Lоvelace")
+    await befriend(alice, real)
+    await speak(elsewhere.stranger("y88"), alice, "somebody else")  # compared with those who are known
+    await alice.node.actors.refresh(dressed(real, "Ada Lovelace").iri)
+    await speak(false, alice, "hello")
+    found = (await alice.node.owner.people([false.iri]))[false.iri].actor
+    assert found.resembles is not None
+    assert found.resembles.handle == real.handle
+
+
 async def test_a_new_name_is_looked_at_again(alice: Home, place: Place, elsewhere: Place) -> None:
     """A double that first comes under an honest name is found when it changes it."""
     real, false = dressed(place.stranger("ada"), "Ada Lovelace"), elsewhere.stranger("x77")
