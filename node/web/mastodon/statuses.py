@@ -107,6 +107,7 @@ async def history(call: Call) -> web.Response:
 
 
 def _version(one: Revision, whole: Json, *, last: bool) -> Json:
+    unknown = {} if last else {"key_since": None, "key_trust": None, "signed_at": None}  # of an earlier key, if any
     return {
         "account": whole["account"],
         "content": entities.clean(one.content),
@@ -121,7 +122,7 @@ def _version(one: Revision, whole: Json, *, last: bool) -> Json:
             "verdict": one.verdict.value,
             "reason": one.reason,
             "key": one.key,
-            "signed_at": whole["cuicui"]["signed_at"] if last else None,
+            **unknown,
         },
     }
 

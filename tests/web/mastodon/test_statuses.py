@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 import pytest
 
+from keys import Identity
 from node.model import Iri, Preferences, Visibility
 from node.storage import scheduled
 from tests.support.client import Answer, Client
 from tests.support.following import arrives, follows, said
 from tests.support.homes import Home, eventually
-from tests.support.stranger import PUBLIC, Stranger
+from tests.support.stranger import PUBLIC, Stranger, stamp
 from tests.web.mastodon import shapes
 
 
@@ -164,6 +165,27 @@ async def test_an_edit_keeps_the_versions(app: Client, anybody: Client) -> None:
     assert (await app.request("PUT", path, json={"status": "x" * 141})).status == 422
     assert (await anybody.get(f"{path}/source")).status == 401
     assert (await anybody.request("PUT", path, json={"status": "mine now"})).status == 401
+
+
+async def test_an_earlier_version_is_not_told_with_the_key_of_the_last(
+    app: Client, alice: Home, dave: Stranger
+) -> None:
+    """decisions.md §7: "which key, since when it is known, how": of that key, or nothing."""
+    await follows(alice, dave)
+    note = dave.note("before")
+    await dave.deliver(dave.create(dave.prove(note)), alice.base)
+    post = await arrives(alice, "before")
+    before, dave.identity = dave.identity.public.multikey, Identity.generate()
+    dave.publish()
+    await alice.node.actors.refresh(dave.iri)
+    newer = {**note, "content": "<p>after</p>", "updated": stamp(datetime.now(UTC) + timedelta(seconds=5))}
+    await dave.deliver(dave.activity("Update", dave.prove(newer), to=note["to"]), alice.base)
+    await arrives(alice, "after")
+    told = [one["cuicui"] for one in (await app.get(f"/api/v1/statuses/{post.id}/history")).json]
+    now = (await app.get(f"/api/v1/statuses/{post.id}")).json["cuicui"]
+    assert [(one["verdict"], one["key"]) for one in told] == [("signed", before), ("changed", now["key"])]
+    known = [[one["key_since"], one["key_trust"], one["signed_at"]] for one in told]
+    assert known == [[None, None, None], [now["key_since"], "first_use", now["signed_at"]]]
 
 
 async def test_a_deleted_status_comes_back_with_its_words(app: Client) -> None:
