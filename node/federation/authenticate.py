@@ -77,15 +77,17 @@ class Authenticator:
         iri = document.get("id")
         if not isinstance(iri, str) or origin_of(claim.method) != origin_of(iri) or origin_of(iri) != origin_of(author):
             return ProofBroken("wrong_origin")
-        if len(claim.method) > parse.MAX_IRI:  # it would be remembered, where it was looked for in vain
+        try:
+            method = parse.iri(claim.method)  # it is asked for in the store, and remembered where it is not there
+        except Refused:
             return ProofBroken("bad_method")
         try:
-            keys = await self._actors.keys_for(Iri(claim.method))
+            keys = await self._actors.keys_for(method)
         except Refused as refused:
             return ProofBroken(refused.code)
         outcome = _proof_under(claim, keys, author)
         if isinstance(outcome, ProofBroken):
-            renewed = await self._actors.renewed_keys(Iri(claim.method), author)
+            renewed = await self._actors.renewed_keys(method, author)
             if renewed and renewed != keys:
                 return _proof_under(claim, renewed, author)
         return outcome

@@ -9,6 +9,7 @@ import tracemalloc
 import zlib
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from node.federation.patience import PAUSE
 from node.observe import counters
 from node.storage import activities, actors, notes, refusals
 from tests.support.attack import Attack, each_leaves_nothing, greet, nothing_changes
-from tests.support.homes import Home, eventually
+from tests.support.homes import Home, eventually, settle_in
 from tests.support.stranger import (
     AP,
     PUBLIC,
@@ -548,6 +549,22 @@ async def test_a_key_of_a_proof_is_not_remembered_at_any_length(alice: Home, dav
         tracemalloc.stop()
     assert held < 5_000_000
     await greet(alice, dave)
+
+
+async def test_a_key_of_a_proof_that_no_database_takes_is_the_strangers_fault(
+    tmp_path: Path, postgres_url: str, place: Place
+) -> None:
+    """security.md §4, "NUL, control characters": a refusal, and not a 503 with an error for the owner to look at."""
+    home = await settle_in(tmp_path, "alice", database_url=postgres_url)
+    await home.start()
+    try:
+        dave = place.stranger("dave", proofs=True)
+        await greet(home, dave)
+        said = _with_proof(dave.say("x", home.node.ids.actor), verificationMethod=f"{dave.iri}#\0")
+        assert (await dave.deliver(said, home.base)).verdict == (403, "bad_proof")
+        await greet(home, dave)
+    finally:
+        await home.stop()
 
 
 async def test_a_wrong_proof_from_an_ordinary_author_leaves_the_post_vouched_for(alice: Home, carol: Stranger) -> None:
