@@ -15,8 +15,9 @@ from typing import Any
 from node import text
 from node.account import Account, spoken
 from node.befriend import Befriending
-from node.errors import CuicuiError, NotAllowed, NotFound
+from node.errors import CuicuiError, NotAllowed, NotFound, Unreachable
 from node.federation import asking, compose
+from node.federation.lookup import parse_handle
 from node.federation.outbox import Sealed, recipients
 from node.media.library import Description, MediaLibrary, Revised
 from node.model import (
@@ -308,7 +309,7 @@ class Owner(Befriending, Account):
     async def _mentioned(self, draft: str) -> tuple[dict[str, MentionTarget], tuple[str, ...]]:
         """Look up everyone named in a text, side by side; who cannot be found stays text."""
         handles = text.find_mentions(draft)
-        found = await asyncio.gather(*(self._actors.resolve(handle) for handle in handles), return_exceptions=True)
+        found = await asyncio.gather(*(self._named(handle) for handle in handles), return_exceptions=True)
         targets: dict[str, MentionTarget] = {}
         unknown: list[str] = []
         for handle, result in zip(handles, found, strict=True):
@@ -320,6 +321,20 @@ class Owner(Befriending, Account):
             else:
                 raise result
         return targets, tuple(unknown)
+
+    async def _named(self, handle: str) -> KnownActor:
+        """Somebody by their handle; as we met them, while their server does not answer. Raises CuicuiError."""
+        try:
+            return await self._actors.resolve(handle)
+        except Unreachable as error:
+            wanted = parse_handle(handle)
+            if wanted is None or error.status in (404, 410):  # it does answer: there is nobody of that name
+                raise
+            async with self._store.read() as tx:
+                known = await stored.find_handle(tx, wanted.name, wanted.host)
+            if known is None or known.gone_at is not None:
+                raise
+            return known
 
     async def delete(self, iri: Iri, *, keep_files: bool = False) -> None:
         """Take a post back: the note goes, its readers are told, and its address says it was here.

@@ -14,7 +14,7 @@ import pytest
 
 from node import app
 from node.errors import KeyFileError, StartError, StoreError
-from node.model import Draft
+from node.model import Draft, Visibility
 from tests.support.attack import greet
 from tests.support.homes import Home, eventually, settle_in
 from tests.support.process import Running
@@ -168,3 +168,23 @@ async def test_a_sender_that_goes_away_does_no_harm(alice: Home, carol: Stranger
         sent.cancel()
         await asyncio.sleep(0.1)
     await greet(alice, carol)
+
+
+async def test_whom_the_owner_names_is_told_though_their_server_is_down(alice: Home, carol: Stranger) -> None:
+    """Issue 2: a server that is down is delivered to later. So whoever was met is somebody, and no mere words, when
+    they cannot be looked up just now: else a direct post would go to nobody, and nobody would say so."""
+    await greet(alice, carol)
+    alice.clock.forward(timedelta(days=2))  # what is known of her is not fresh any more
+    await carol.place.hang_up()
+    nobody = carol.handle.replace("carol", "nobody")
+    posted = await alice.node.owner.post(Draft(f"{carol.handle} and {nobody}: psst", visibility=Visibility.DIRECT))
+    assert [one.href for one in posted.post.note.mentions] == [carol.iri]
+    assert (posted.inboxes, posted.unknown) == (1, (nobody,))
+    await carol.place.listen()
+    alice.clock.forward(timedelta(minutes=2))
+    alice.node.delivery.wake()
+
+    async def came() -> bool:
+        return bool(carol.place.of_type("Create"))
+
+    await eventually(came)
