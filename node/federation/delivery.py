@@ -334,7 +334,8 @@ class Delivery:
                 if answer.status not in (400, 401):
                     fate, error = fate_of(answer.status), f"answered {answer.status}"
                     dialect, kind = second, its_kind
-                    self._learn(lane, dialect, kind)
+                    if fate is not Fate.RETRY:
+                        self._learn(lane, dialect, kind)
             if answer.status == 404:
                 self._miss(job)
         except Unreachable as failure:

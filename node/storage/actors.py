@@ -288,9 +288,9 @@ def _inboxes(shared: bool) -> Select[Any]:
 
 
 async def behind(tx: Tx, inbox: Iri, limit: int = 50) -> list[Iri]:
-    """Who is reached by an inbox, their own or shared."""
-    query = select(actors.c.iri).where((actors.c.inbox == inbox) | (actors.c.shared_inbox == inbox)).limit(limit)
-    return [Iri(iri) for iri in (await tx.execute(query)).scalars()]
+    """Some of those who are reached by an inbox, their own or shared; those who are gone are reached by none."""
+    there = ((actors.c.inbox == inbox) | (actors.c.shared_inbox == inbox)) & actors.c.gone_at.is_(None)
+    return [Iri(iri) for iri in (await tx.execute(select(actors.c.iri).where(there).limit(limit))).scalars()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -409,6 +409,42 @@ async def test_an_inbox_that_is_not_found_again_and_again_is_looked_for(alice: H
     assert carol.place.received[-1].path == "/users/carol/new-inbox"
 
 
+async def test_of_a_large_server_that_is_gone_everybody_is_forgotten(
+    alice: Home, place: Place, carol: Stranger
+) -> None:
+    """federation.md §9, 410: so many are asked for each time, and not the same ones again."""
+    people = [place.stranger(f"p{number}", shared_inbox=True) for number in range(60)]
+    await _followed_by(alice, *people)
+    place.answer = 410
+    for one in people:
+        del place.documents[f"/users/{one.name}"]
+    for left in (10, 0):
+        await alice.node.owner.post(Draft("is anybody there?"))
+
+        async def forgotten(left: int = left) -> bool:
+            return (await alice.rows())["followers"] == left
+
+        await eventually(forgotten)
+    assert max(place.asked[f"/users/{one.name}"] for one in people) <= 4  # one for each key, one for each goodbye
+
+
+async def test_a_dialect_is_learned_from_an_answer_and_not_from_trouble(alice: Home, carol: Stranger) -> None:
+    """http-signatures §5: what "worked" is remembered; a server that fails as it is asked again said nothing of it."""
+    await _followed_by(alice, carol)
+
+    async def in_trouble(item: Received) -> web.StreamResponse:
+        return web.Response(status=401 if item.dialect == "cavage" else 503)
+
+    carol.place.answer = in_trouble
+    await alice.node.owner.post(Draft("once"))
+    await _failed(alice, carol.place)
+    assert [item.dialect for item in carol.place.received] == ["cavage", "rfc9421"]
+    carol.place.answer = 202
+    await _later(alice, timedelta(minutes=2))
+    await _came(carol.place, 3)
+    assert carol.place.received[2].dialect == "cavage"
+
+
 async def test_the_other_dialect_is_tried_once_and_remembered(alice: Home, carol: Stranger) -> None:
     """http-signatures §5: on 401 repeat once with the other scheme; remember what worked per origin."""
     await _followed_by(alice, carol)
