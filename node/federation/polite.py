@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from node.errors import Unreachable
 from node.federation.dial import Guard, Network
 from node.federation.fetch import Fetched, Fetcher, Paged
+from node.federation.schedule import LONGEST_RETRY_AFTER
 from node.model import host_of
 
 AT_ONCE = 2
@@ -83,9 +84,9 @@ class Manners:
             host.inside -= 1
 
     def hold(self, url: str, seconds: float) -> None:
-        """The host asked to be left alone (RFC 9110 §10.2.3)."""
+        """The host asked to be left alone (RFC 9110 §10.2.3); for a day at most."""
         host = self._host(host_of(url))
-        host.held_until = max(host.held_until, _now() + seconds)
+        host.held_until = max(host.held_until, _now() + min(seconds, LONGEST_RETRY_AFTER.total_seconds()))
 
     def _wait(self, host: _Host, url: str) -> float:
         """Count a request; how many seconds it has to wait."""

@@ -86,3 +86,17 @@ async def test_a_host_that_asks_for_a_pause_is_left_alone() -> None:
     assert no.value.code == "held"
     assert no.value.retry_after is not None
     assert PATIENCE < no.value.retry_after <= 600
+
+
+async def test_nobody_asks_to_be_left_alone_for_ever() -> None:
+    """federation.md §9: "honour Retry-After up to 24 h"; a mistake in a header is no reason never to come again."""
+    manners = Manners()
+    with pytest.raises(Unreachable):
+        async with manners.turn("https://example.org/"):
+            raise Unreachable("busy", code="http_error", status=503, retry_after=99_999_999.0)
+    with pytest.raises(Unreachable) as no:
+        async with manners.turn("https://example.org/"):
+            pass
+    assert no.value.code == "held"
+    assert no.value.retry_after is not None
+    assert no.value.retry_after <= 86_400
