@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 from node.federation.inbox import FORWARDED
 from node.model import Draft, Iri, Post, Visibility
-from node.storage import timelines
+from node.storage import queue, timelines
 from tests.support.attack import greet
 from tests.support.clock import FakeClock
 from tests.support.following import befriend, follows, said
@@ -150,6 +151,30 @@ async def test_an_answer_does_not_go_back_where_it_came_from(
     await alice.quiet()
     assert [item for item in carol.place.of_type("Create") if item.json["actor"] == dave.iri] == []
     assert len([item for item in mallory.place.of_type("Create") if item.json["actor"] == dave.iri]) == 1
+
+
+async def test_an_answer_reaches_a_follower_who_was_away(alice: Home, dave: Stranger, mallory: Stranger) -> None:
+    """Deliver: what is passed on is tried again like what is one's own, still in the owner's name."""
+    await followed_by(alice, mallory)
+    post = await said(alice, "talk")
+    await alice.quiet()
+    mallory.place.received.clear()
+    mallory.place.answer = 503
+    sent = answer(dave, post, alice, "I came back for this")
+    assert (await dave.deliver(sent, alice.base)).status == 202
+
+    async def waits() -> bool:
+        async with alice.node.store.read() as tx:
+            owed = await queue.overview(tx)
+        return bool(mallory.place.received) and bool(owed) and all(one.attempts == 1 for one in owed)
+
+    await eventually(waits)
+    mallory.place.answer = 202
+    alice.clock.forward(timedelta(seconds=70))
+    alice.node.delivery.wake()
+    await alice.quiet()
+    assert [item.json["id"] for item in mallory.place.received] == [sent["id"]] * 2
+    assert alice.node.ids.main_key in mallory.place.received[-1].headers["Signature"]
 
 
 async def test_an_answer_for_the_followers_alone_goes_to_their_own_inboxes(
