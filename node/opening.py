@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import click
 from platformdirs import user_data_path
 
 from keys import PublicIdentity
 from keys import passphrase as passphrases
-from node import app, founding, observe, settings
+from node import app, founding, keyboard, observe, settings
 from node.app import Node
 from node.ids import Ids
 from node.printing import out
@@ -56,7 +55,7 @@ def passphrase_from(file: Path | None) -> Callable[[], str | None]:
 
 
 def _ask_passphrase() -> str | None:
-    return str(click.prompt("Passphrase of the keys", hide_input=True, err=True))
+    return keyboard.secret("Passphrase of the keys")
 
 
 def with_data(data: Path) -> str:

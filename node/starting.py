@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from keys import passphrase as passphrases
-from node import founding, running, settings
+from node import founding, keyboard, running, settings
 from node.app import Node
 from node.errors import NotAllowed
 from node.lazily import when_used
@@ -74,7 +74,9 @@ def _agree(data: Path, flags: Mapping[str, object], chosen: Settings) -> None:
 
 def _new_passphrase(file: Path | None, *, ask: bool) -> str | None:
     def prompt() -> str:
-        return str(click.prompt("Passphrase to seal the keys", hide_input=True, confirmation_prompt=True, err=True))
+        if not sys.stdin.isatty():
+            raise click.UsageError("--passphrase asks for it, and there is nobody to ask; use --passphrase-file")
+        return keyboard.secret("Passphrase to seal the keys", twice=True)
 
     return passphrases.finder(file, prompt=prompt if ask else None)()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from node import keyboard
 from node.cli.base import cli, go, node_options, yes_option
 from node.lazily import when_used
 
@@ -81,7 +82,7 @@ def move(data: Path, passphrase_file: Path | None, target: str, yes: bool) -> No
     cuicui alias add @ada@old.example    (on the new node)
     cuicui move @ada@new.example         (on the old one)
     """
-    go(commands.move(data, passphrase_file, target, lambda question: yes or click.confirm(question, err=True)))
+    go(commands.move(data, passphrase_file, target, lambda question: yes or keyboard.confirmed(question)))
 
 
 @cli.command(short_help="Print a bearer token of the owner for the client API.")
@@ -96,7 +97,10 @@ def token(data: Path, passphrase_file: Path | None) -> None:
 def password(data: Path, passphrase_file: Path | None) -> None:
     """Set the password with which the owner logs in; it is the first line of standard input."""
     if sys.stdin.isatty():
-        line = click.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
+        line = keyboard.secret("New password", twice=True)
     else:
-        line = sys.stdin.readline().rstrip("\r\n")
+        try:
+            line = sys.stdin.buffer.readline(1 << 20).decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise click.UsageError("standard input is not UTF-8 text") from None
     go(commands.password(data, passphrase_file, line))

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from node import __version__
+from node import __version__, keyboard
 
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 128 + signal.SIGINT
 
@@ -88,4 +88,5 @@ def sure(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("this asks before it acts, and there is nobody to ask; use --yes")
-    click.confirm(question, abort=True, err=True)
+    if not keyboard.confirmed(question):
+        raise click.Abort

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from node import keyboard
 from node.cli.base import cli, go, node_options, yes_option
 from node.lazily import when_used
 
@@ -43,4 +44,4 @@ def leave(data: Path, passphrase_file: Path | None, yes: bool) -> None:
     Keep the node running for some days, so that all are told. From then on it answers that you are gone;
     your posts stay in the data directory, for you alone. To go on elsewhere with your followers: cuicui move.
     """
-    go(commands.leave(data, passphrase_file, lambda question: yes or click.confirm(question, err=True)))
+    go(commands.leave(data, passphrase_file, lambda question: yes or keyboard.confirmed(question)))

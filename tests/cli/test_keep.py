@@ -28,6 +28,8 @@ def test_password_comes_from_standard_input(founded: Place) -> None:
     assert founded("password", typed="correct horse\n").status == 0
     short = founded("password", typed="short\n")
     assert (short.status, "at least 8" in short.err) == (1, True)
+    spoilt = founded("password", typed=b"\xff\xfe no letters\n")
+    assert (spoilt.status, "not UTF-8" in spoilt.err) == (2, True)
     assert matches("correct horse", asyncio.run(_password_hash(founded)))
 
 

@@ -67,6 +67,13 @@ def test_init_with_a_wrong_value_leaves_nothing_behind(tmp_path: Path, arguments
     assert list(tmp_path.iterdir()) == []
 
 
+def test_init_asks_nobody_who_is_not_there(tmp_path: Path) -> None:
+    """--passphrase asks at a terminal; a pipe is none, and what comes from it must not be taken for an answer."""
+    said = cuicui("init", "--data", tmp_path / "node", "--passphrase", typed="secret\nsecret\n")
+    assert (said.status, "--passphrase-file" in said.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_init_where_no_directory_can_be(tmp_path: Path, below: str) -> None:
     """A data directory that is a file, or below one."""
