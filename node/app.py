@@ -463,7 +463,7 @@ async def serving(node: Node, door: Door | None = None) -> AsyncIterator[Workers
         try:
             server = await door.listen(runner, settings.listen_host, settings.listen_port)
         except OSError as error:
-            raise _cannot_listen(settings, error) from None
+            raise cannot_listen(settings, error) from None
         workers.start()
         try:
             yield workers
@@ -476,11 +476,12 @@ async def serving(node: Node, door: Door | None = None) -> AsyncIterator[Workers
         await runner.cleanup()
 
 
-def _cannot_listen(settings: Settings, error: OSError) -> StartError:
+def cannot_listen(settings: Settings, error: OSError) -> StartError:
     if error.errno == errno.EADDRINUSE:
+        another = f"{settings.listen.rpartition(':')[0]}:{settings.listen_port % 65535 + 1}"
         return StartError(
             f"{settings.listen} is in use by another program",
-            hint="stop it, or choose another port: cuicui run --listen 127.0.0.1:8141",
+            hint=f"stop it, or choose another port: cuicui run --listen {another}",
         )
     if error.errno == errno.EACCES:
         return StartError(f"this user may not listen on {settings.listen}", hint="use a port above 1023, and a proxy")

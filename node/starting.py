@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import click
 
 from keys import passphrase as passphrases
 from node import founding, keyboard, running, settings
-from node.app import Node
+from node.app import Node, cannot_listen
 from node.errors import NotAllowed
 from node.lazily import when_used
 from node.opening import introduce, passphrase_from, with_data
@@ -99,6 +100,7 @@ def run(data: Path, passphrase_file: Path | None, listen: str | None) -> int:
     chosen = settings.load(data, flags={"listen": listen})
     if not founding.exists(chosen):
         chosen = _first_settings(data, chosen, listen)
+        _see_that_it_is_free(chosen)
         _in_a_child(functools.partial(_found_here, chosen, passphrase_file))
     with running.only_one(data):
         running.run_loop(running.serve(chosen, passphrase_from(passphrase_file), functools.partial(_welcome, data)))
@@ -111,6 +113,17 @@ def _first_settings(data: Path, chosen: Settings, listen: str | None) -> Setting
     if listen is None or "base_url" in chosen.given or not on_this_machine:
         return chosen
     return settings.load(data, flags={"listen": listen, "base_url": f"http://{listen}"})
+
+
+def _see_that_it_is_free(chosen: Settings) -> None:
+    """Where it listens becomes the address of a node that is made by `run`, for good: it must not be another's."""
+    family = socket.AF_INET6 if ":" in chosen.listen_host else socket.AF_INET
+    try:
+        with socket.socket(family) as door:
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            door.bind((chosen.listen_host, chosen.listen_port))
+    except OSError as error:
+        raise cannot_listen(chosen, error) from None
 
 
 def _found_here(chosen: Settings, passphrase_file: Path | None) -> None:

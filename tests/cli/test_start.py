@@ -67,6 +67,16 @@ def test_init_with_a_wrong_value_leaves_nothing_behind(tmp_path: Path, arguments
     assert list(tmp_path.iterdir()) == []
 
 
+def test_run_makes_no_node_at_the_address_of_another_program(tmp_path: Path) -> None:
+    """The node was made, for good, with an address at which somebody else answers; and the hint named the same port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = cuicui("run", "--data", tmp_path / "node", "--listen", f"127.0.0.1:{port}")
+    assert (said.status, f"127.0.0.1:{port} is in use" in said.err) == (1, True)
+    assert f"cuicui run --listen 127.0.0.1:{port + 1}" in said.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_init_asks_nobody_who_is_not_there(tmp_path: Path) -> None:
     """--passphrase asks at a terminal; a pipe is none, and what comes from it must not be taken for an answer."""
     said = cuicui("init", "--data", tmp_path / "node", "--passphrase", typed="secret\nsecret\n")
