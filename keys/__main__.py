@@ -111,6 +111,9 @@ def _complain(error: CuicuiError, status: int) -> int:
 
 
 def _run() -> int:
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed, with `>&-`: nobody wants to be told, and that is no mistake
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open as long as the process
     try:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal without UTF-8

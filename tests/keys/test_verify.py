@@ -285,6 +285,15 @@ def test_help_ends_with_an_example() -> None:
     assert b"python -m keys verify -" in done.stdout.splitlines()[-1]
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_the_exit_status_is_there_when_nobody_reads(tmp_path: Path, closed: str) -> None:
+    """A script that wants the status alone may close the streams; 1 means that a signature does not hold."""
+    for document, status in ((signed("note 1"), 0), (signed("note 1") | {"content": "another"}, 1)):
+        command = f"'{sys.executable}' -m keys verify '{file(tmp_path, document)}' --key {K0.multikey} {closed}"
+        done = subprocess.run(["sh", "-c", command], cwd=ROOT, capture_output=True)
+        assert (done.returncode, b"Traceback" in done.stderr) == (status, False), done.stderr
+
+
 def test_strangers_text_does_not_steer_the_terminal(tmp_path: Path) -> None:
     document = signed("note 1") | {"id": "\x1b[2J\rholds", "type": "\x1b]0;x\x07"}
     done = run("verify", file(tmp_path, document), "--key", K0.multikey)
