@@ -93,6 +93,16 @@ async def test_evidence_can_be_checked_by_itself(app: Client, anybody: Client, a
         assert (await anybody.get(url)).status == (200 if status["id"] == own["id"] else 404)
 
 
+async def test_evidence_is_shown_with_whatever_numbers_are_in_it(app: Client, alice: Home, carol: Stranger) -> None:
+    """decisions.md §8, evidence is kept as it came: also what the node itself has no use for."""
+    await follows(alice, carol)
+    number = -9_999_999_999_999_999_999
+    await carol.deliver(carol.create(carol.note("<p>odd</p>", weight=number)), alice.base)
+    post = await arrives(alice, "odd")
+    bundle = await app.get(f"/api/cuicui/v1/statuses/{post.id}/evidence")
+    assert (bundle.status, bundle.json["object"]["weight"]) == (200, number)
+
+
 # ── write ────────────────────────────────────────────────────────────────────────────────────
 
 
