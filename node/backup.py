@@ -71,7 +71,8 @@ class Made:
 
 
 def make(settings: Settings, file: Path, now: datetime) -> Made:
-    """Write a backup with mode 0600, also of a node that runs. Refuses to overwrite. Raises NotAllowed, StoreError.
+    """Write a backup with mode 0600, also of a node that runs. Refuses to overwrite. Raises NotAllowed, StoreError,
+    and KeyFileError for keys that no node could be started with: such a backup would take the place of a good one.
 
     The database is copied first: what it names is on disk by then, and what is deleted meanwhile is left out.
     """
@@ -80,6 +81,7 @@ def make(settings: Settings, file: Path, now: datetime) -> Made:
     for key in (settings.keys / f"{name}.json" for name in KEYS):
         if not key.exists():
             raise NotAllowed(f"nothing was saved: there is no file {key}", hint="put it in place from an older backup")
+    _opens(settings.keys, None)
     source = Store(settings.database).path
     about = asyncio.run(_about(settings)) if source is None else {}
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")

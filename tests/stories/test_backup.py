@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import stat
 import tarfile
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from node import backup, founding
-from node.errors import CuicuiError
+from node.errors import CuicuiError, KeyFileError
 from node.model import Draft
 from node.model.media import Media
 from node.settings import FILE, Settings
@@ -224,3 +225,14 @@ def _scratch(file: Path) -> None:
     with file.open("r+b") as stream:
         stream.seek(file.stat().st_size // 2)
         stream.write(b"\xa5" * (file.stat().st_size // 3))
+
+
+@pytest.mark.parametrize("name", backup.KEYS)
+async def test_keys_that_are_not_whole_are_not_saved(tmp_path: Path, name: str) -> None:
+    """A node that runs does not notice what becomes of its key files; the backup is where the owner hears of it."""
+    home = await settle_in(tmp_path, "alice")
+    file = home.settings.keys / f"{name}.json"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(KeyFileError, match=re.escape(str(file))):
+        await _saved(home, tmp_path / "a.backup")
+    assert not (tmp_path / "a.backup").exists()
