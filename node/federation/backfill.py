@@ -115,6 +115,8 @@ class Backfill:
         """Chores that ended since it was last asked what is due: the answer may be of before."""
         self._hosts: Counter[str] = Counter()
         self._looked_at: datetime | None = None
+        self._is_up = False
+        """Whether it was found out how long the node was away."""
         events.subscribe(self._hear)
 
     def _hear(self, tell: Tell) -> None:
@@ -231,6 +233,8 @@ class Backfill:
 
     async def heartbeat(self) -> None:
         """The node is awake; how long it was not is told by this, the next time it starts."""
+        if not self._is_up:
+            return  # or it would be forgotten how long it was not this time
         async with self._store.write() as tx:
             await cursors.beat(tx, self._ids.actor, self._clock())
 
@@ -251,6 +255,7 @@ class Backfill:
                         state = {"since": min(since, earlier), "absence": absence.id}
                         await chores.put(tx, chores.CATCH_UP, one.actor, now, state)
             await cursors.beat(tx, self._ids.actor, now)
+        self._is_up = True
         if absence is not None:
             log.info("was away", extra={"since": absence.since.isoformat()})
         return absence

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from datetime import datetime, timedelta
 
+import pytest
 from aiohttp import web
 
 from node.model import Post
@@ -121,6 +123,31 @@ async def test_a_node_that_is_stopped_half_way_goes_on(alice: Home, clock: FakeC
     found = await caught_up(alice)
     assert (found.posts, found.people) == (100, 1)
     assert (await alice.rows())["notes"] == 100
+
+
+async def test_an_absence_is_not_forgotten_while_the_database_is_locked(
+    alice: Home, clock: FakeClock, carol: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program holds the database as the node comes back, and is done before the node has found out that it
+    was away: what it notes down first, that it is awake, or on stopping, is not what tells it that it was not."""
+    Outbox(carol, [])
+    await follow(alice, carol)
+    await alice.idle()
+    await alice.stop()
+    clock.forward(WEEK)
+    Outbox(carol, written(carol, 5, newest=clock() - timedelta(hours=1)))
+    monkeypatch.setattr("node.storage.store.BUSY_MS", 20)
+    other = sqlite3.connect(alice.settings.data / "cuicui.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        await alice.start()
+        await asyncio.sleep(0.3)
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    await alice.node.backfill.heartbeat()
+    await alice.restart()
+    assert (await caught_up(alice)).posts == 5
 
 
 async def test_a_short_restart_is_no_absence(alice: Home, clock: FakeClock, carol: Stranger) -> None:
