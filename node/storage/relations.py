@@ -216,4 +216,4 @@ async def forget(tx: Tx, actor: Iri) -> None:
     """Drop both directions: the account is gone, or must be."""
     await untell(tx, actor, Kind.FOLLOW, Kind.FOLLOW_REQUEST)
     await tx.execute(delete(followers).where(followers.c.actor == actor))
-    await tx.execute(delete(follows).where(follows.c.actor == actor))
+    await end_follow(tx, actor)

@@ -87,6 +87,20 @@ async def test_only_those_who_are_followed_are_in_lists(alice: Home, app: Client
     assert (again.status, (await alice.rows())["list_members"]) == (404, 0)
 
 
+async def test_who_is_blocked_is_in_no_list_any_more(alice: Home, app: Client, carol: Stranger) -> None:
+    """A block ends the follow, and with it a place in lists: one taken back later brings back neither."""
+    await follows(alice, carol)
+    made = (await app.post("/api/v1/lists", {"title": "Friends", "exclusive": True})).json
+    accounts = f"/api/v1/lists/{made['id']}/accounts"
+    number = (await alice.node.actors.get(carol.iri)).id
+    assert (await app.post(accounts, {"account_ids": [str(number)]})).status == 200
+    assert len((await app.get(accounts)).json) == 1
+    await alice.node.moderation.block(carol.iri)
+    await alice.node.moderation.unblock(carol.iri)
+    assert (await app.get(accounts)).json == []
+    assert (await alice.rows())["list_members"] == 0
+
+
 async def test_a_list_shows_its_members_answers_as_it_was_told(
     alice: Home, app: Client, carol: Stranger, dave: Stranger
 ) -> None:
