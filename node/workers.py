@@ -61,6 +61,8 @@ class Workers:
         self._keeper = keeper
         self._sweeper = sweeper
         self._later = asyncio.Event()
+        self._seen: int | None = None
+        """What the last look at the store said, also where the next one failed."""
         self._tasks: list[asyncio.Task[None]] = []
         events.subscribe(self._hear)
 
@@ -101,13 +103,14 @@ class Workers:
 
     async def _watch(self) -> None:
         """Notice what other processes wrote: new rows to deliver, a changed profile, a trusted key."""
-        before = await self._store.foreign_changes()
+        if self._seen is None:
+            self._seen = await self._store.foreign_changes()
         while True:
             await asyncio.sleep(WATCH_EVERY if self._store.is_sqlite else 4 * WATCH_EVERY)
             now = await self._store.foreign_changes()
-            if now == before and self._store.is_sqlite:
+            if now == self._seen and self._store.is_sqlite:
                 continue
-            before = now
+            self._seen = now
             self._forget()
             self._events.publish([Tell("foreign", "")])
             self._delivery.wake()

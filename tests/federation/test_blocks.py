@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from node.errors import NotAllowed, NotFound, Refused, Unreachable
+from node import app
+from node.errors import NotAllowed, NotFound, Refused, StoreError, Unreachable
 from node.model import Draft, Visibility
 from tests.support.attack import Attack, each_leaves_nothing, greet, nothing_changes
-from tests.support.homes import Home
+from tests.support.homes import Home, eventually
 from tests.support.stranger import AP, Place, Stranger
 
 SPELLED = [
@@ -166,6 +167,33 @@ async def test_a_follow_that_a_block_overtakes_binds_nobody(alice: Home, carol: 
     await alice.node.owner.post(Draft("for friends", visibility=Visibility.FOLLOWERS))
     await alice.quiet()
     assert [item.json["type"] for item in carol.place.received] == ["Block"]
+
+
+async def test_a_block_by_the_command_line_is_noticed_after_a_look_that_failed(
+    alice: Home, carol: Stranger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node looks four times a second for what others wrote. When the database fails once, what is written until
+    the next look counts all the same."""
+    await greet(alice, carol)
+    look = alice.node.store.foreign_changes
+    failed = asyncio.Event()
+
+    async def fails() -> int:
+        if failed.is_set():
+            return await look()
+        failed.set()
+        raise StoreError("the disk gave an error")
+
+    async with app.opened(alice.settings, clock=alice.clock) as beside:
+        monkeypatch.setattr(alice.node.store, "foreign_changes", fails)
+        await asyncio.wait_for(failed.wait(), 5)
+        await beside.moderation.block(carol.iri)
+
+    async def refused() -> bool:
+        said = carol.say("hello", alice.node.ids.actor)
+        return (await carol.deliver(said, alice.base)).verdict == (403, "blocked")
+
+    await eventually(refused, within=4)
 
 
 async def test_nothing_goes_out_to_the_blocked(alice: Home, carol: Stranger) -> None:
