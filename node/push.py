@@ -10,6 +10,8 @@ import json
 import logging
 from collections import OrderedDict
 from datetime import timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from node.errors import BadKey, Unreachable
 from node.events import Events
@@ -129,7 +131,8 @@ class Pusher:
         try:
             answer = await self._client.post(job.subscription.endpoint, sealed, headers, timeout=TIMEOUT)
         except Unreachable as error:
-            if error.code in ("refused_address", "bad_url"):
+            inside = error.code == "refused_address" and _is_address(job.subscription.endpoint)
+            if inside or not self._client.may_ask(job.subscription.endpoint):
                 await self._drop(job)
                 return
             await self._again(job, error.message, error.retry_after)
@@ -212,3 +215,12 @@ class Pusher:
         pause = retry_after(wish) or BACKOFF[min(job.attempts, len(BACKOFF) - 1)]
         async with self._store.write() as tx:
             await stored.retry(tx, job.id, self._clock() + pause, why)
+
+
+def _is_address(endpoint: str) -> bool:
+    """Whether its host is an address itself: where a name leads may be another place the next time."""
+    try:
+        ip_address(urlsplit(endpoint).hostname or "")
+    except ValueError:
+        return False
+    return True

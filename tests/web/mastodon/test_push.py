@@ -10,9 +10,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from node.errors import BadKey
+from node.federation.dial import Guard, networks
+from node.observe import counters
 from node.storage import push as stored
 from node.storage import tokens
 from node.webpush import LONGEST, PushKey, Receiver, aes128gcm, b64url, from_b64url, point
+from tests.support.attack import greet
 from tests.support.client import Client
 from tests.support.following import said
 from tests.support.homes import Home, eventually
@@ -278,6 +281,28 @@ async def test_an_inner_address_is_never_dialled(
         return (await app.get(PATH)).status == 404
 
     await eventually(gone)
+
+
+async def test_a_name_that_leads_astray_for_a_while_ends_no_subscription(
+    alice: Home, app: Client, carol: Stranger, service: PushService
+) -> None:
+    """federation.md §9: "DNS … retry". Nobody subscribes anew because a router answered for everybody for a minute."""
+    await greet(alice, carol)  # so that her key is known
+    named = {**service.subscription(), "endpoint": f"http://localhost:{service.port}/push/1"}
+    await app.post(PATH, {"subscription": named, "data": {"alerts": {"favourite": True}}})
+    client = alice.node.client
+    usual = client._guard
+    client._guard = Guard(networks(["10.9.9.0/24"]))  # so loopback is no address that may be dialled
+    before = counters["push.retried"]
+    await liked(alice, carol)
+
+    async def tried() -> bool:
+        return counters["push.retried"] > before
+
+    await eventually(tried)
+    client._guard = usual
+    assert (await app.get(PATH)).status == 200
+    assert await owed(alice) == 1
 
 
 @pytest.mark.parametrize(
