@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -100,6 +101,38 @@ async def test_a_follow_is_remembered_while_the_owner_makes_up_their_mind(alice:
         return await _state(bob, alice.node.ids.actor) is State.ACCEPTED
 
     await eventually(agreed)
+
+
+async def test_who_still_waits_is_no_follower(alice: Home, carol: Stranger) -> None:
+    """Approved by hand: until the word is given nothing for followers is sent to them, shown to them or says so;
+    asking again is no way round it."""
+    await alice.node.owner.change_profile(approves_followers=True)
+    first, second = (carol.activity("Follow", alice.node.ids.actor) for _ in range(2))
+    for follow in (first, first, second):
+        assert (await carol.deliver(follow, alice.base)).status == 202
+    await greet(alice, carol)
+    posted = await alice.node.owner.post(Draft("among ourselves", Visibility.FOLLOWERS))
+    assert posted.inboxes == 0
+    await alice.quiet()
+    assert not carol.place.received
+    assert (await carol.get(posted.post.note.iri)).status == 404
+    for path in ("/followers", "/followers?page=true", "/followers_synchronization"):
+        shown = json.loads((await carol.get(f"{alice.base}{path}")).body)
+        assert (shown.get("totalItems", 0), shown.get("orderedItems", [])) == (0, []), path
+
+    await alice.node.owner.accept(carol.iri)
+    await alice.quiet()
+    assert [item.json["type"] for item in carol.place.received] == ["Accept"]
+    assert (await carol.get(posted.post.note.iri)).status == 200
+    assert json.loads((await carol.get(f"{alice.base}/followers?page=true")).body)["orderedItems"] == [carol.iri]
+
+
+async def test_whom_the_owner_only_asked_is_not_said_to_be_followed(alice: Home, carol: Stranger) -> None:
+    """federation.md §8: `following` are those who said yes."""
+    await asked_by(alice, carol)
+    for path in ("/following", "/following?page=true"):
+        shown = json.loads((await carol.get(f"{alice.base}{path}")).body)
+        assert (shown.get("totalItems", 0), shown.get("orderedItems", [])) == (0, []), path
 
 
 async def test_no_means_no_and_a_follower_can_be_removed(alice: Home, bob: Home) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from node.federation import handlers
 from node.federation.handlers import Handler
-from node.model import Create, Draft, Visibility
+from node.model import Create, Draft, Iri, Visibility
+from node.storage import activities
 from tests.support.attack import greet, nothing_changes
 from tests.support.homes import Home, eventually
 from tests.support.stranger import Json, Place, Stranger, stamp
@@ -45,6 +46,18 @@ async def test_an_older_edit_does_not_undo_a_newer_one(alice: Home, carol: Stran
         await carol.deliver(_edited(carol, said, "version two", at=now + timedelta(minutes=1)), alice.base)
         await carol.deliver(_edited(carol, said, "version too", at=now + timedelta(minutes=2)), alice.base)
     assert await alice.shows("version three")
+
+
+async def test_an_update_that_is_no_edit_changes_no_words(alice: Home, carol: Stranger) -> None:
+    """federation.md §6: "`updated` newer than stored as an edit, without it as a silent refresh"."""
+    said = carol.say("as it was", alice.node.ids.actor)
+    note = said["object"]
+    assert isinstance(note, dict)
+    await carol.deliver(said, alice.base)
+    async with nothing_changes(alice, carol):
+        silent = carol.activity("Update", {**note, "content": "<p>as it never was</p>"})
+        assert (await carol.deliver(silent, alice.base)).status == 202
+    assert await alice.shows("as it was")
 
 
 @pytest.mark.parametrize("kind", ["Update", "Delete"])
@@ -97,6 +110,18 @@ async def test_what_was_deleted_stays_deleted(alice: Home, carol: Stranger) -> N
         await carol.deliver({**said, "id": carol.new_id("activities")}, alice.base)
         await carol.deliver(_edited(carol, said, "a slip again", at=datetime.now(UTC)), alice.base)
     assert await alice.shows("slip") is None
+
+
+async def test_what_was_deleted_is_nowhere_in_the_log(alice: Home, carol: Stranger) -> None:
+    """What its author took back is not kept as evidence either: of a deleted post the Delete alone stays."""
+    said = carol.say("a slip of the pen", alice.node.ids.actor)
+    note = said["object"]
+    assert isinstance(note, dict)
+    await carol.deliver(said, alice.base)
+    await carol.deliver(_edited(carol, said, "another slip", at=datetime.now(UTC) + timedelta(minutes=1)), alice.base)
+    await carol.deliver(carol.activity("Delete", note["id"]), alice.base)
+    async with alice.node.store.read() as tx:
+        assert [one.type for one in await activities.about(tx, Iri(str(note["id"])))] == ["Delete"]
 
 
 async def test_a_delete_that_overtakes_its_create_wins(alice: Home, carol: Stranger) -> None:
