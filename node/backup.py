@@ -14,6 +14,7 @@ import secrets
 import shutil
 import tarfile
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -174,7 +175,8 @@ def restore(file: Path, data: Path) -> Checked:
     """Put a backup into an empty or new directory; nothing is left there if it is not whole."""
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         raise NotAllowed(f"{data} is not empty, and was not touched", hint="choose another directory with --data")
-    aside = data.with_name(f".{data.name}.{secrets.token_hex(8)}")
+    # In a directory that is there, for only that may be ours: below /var/lib, or as the mount point of a volume.
+    aside = (data if data.exists() else data.parent) / f".{data.name}.{secrets.token_hex(8)}"
     try:
         aside.mkdir(mode=0o700, parents=True)
         try:
@@ -182,12 +184,23 @@ def restore(file: Path, data: Path) -> Checked:
             checked = asyncio.run(_look(aside, manifest, None))
             for leftover in (f"{DATABASE}-wal", f"{DATABASE}-shm"):
                 (aside / leftover).unlink(missing_ok=True)
-            aside.rename(data)  # an empty directory may be replaced
+            if aside.parent == data:
+                _move(aside, data)
+            else:
+                aside.rename(data)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise NotAllowed(f"cannot restore into {data}: {error.strerror}", hint="check owner and space") from None
     return checked
+
+
+def _move(aside: Path, data: Path) -> None:
+    """What was found whole, up into the directory around it: the database last, so that none is there without keys."""
+    with suppress(PermissionError):  # somebody else's, who lets us write there
+        data.chmod(0o700)
+    for path in sorted(aside.iterdir(), key=lambda path: path.name == DATABASE):
+        path.rename(data / path.name)
 
 
 def _unpack(file: Path, target: Path) -> dict[str, Any]:

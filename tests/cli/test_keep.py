@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from pathlib import Path
@@ -115,6 +116,27 @@ def test_a_backup_comes_back_whole(founded: Place, saved: Path, tmp_path: Path) 
     again = cuicui("restore", saved, "--data", data)
     assert (again.status, "is not empty" in again.err) == (1, True)
     assert digests(data) == before
+
+
+def test_a_directory_that_is_there_is_filled_and_not_replaced(saved: Path, tmp_path: Path) -> None:
+    """deploy/README.md: the user `cuicui` owns /var/lib/cuicui and may write nowhere beside it; and a volume's mount
+    point lets nothing take its place. Of a backup that is damaged nothing stays in it."""
+    data = tmp_path / "lib" / "cuicui"
+    data.mkdir(parents=True)
+    (tmp_path / "spoilt").write_bytes(saved.read_bytes().replace(b"Kept for ever", b"Kept for over"))
+    itself = data.stat().st_ino
+    if os.geteuid() != 0:  # root may write anywhere
+        data.parent.chmod(0o555)
+    try:
+        assert cuicui("restore", tmp_path / "spoilt", "--data", data).status == 1
+        assert list(data.iterdir()) == []
+        assert cuicui("restore", saved, "--data", data).status == 0
+    finally:
+        data.parent.chmod(0o755)
+    assert data.stat().st_ino == itself
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert {path.name for path in data.iterdir()} == {"keys", "cuicui.db", "cuicui.toml"}
+    assert "Kept for ever" in cuicui("timeline", "--data", data).out
 
 
 @pytest.mark.parametrize("where", [0.0, 0.3, 0.9])
