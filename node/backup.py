@@ -6,6 +6,7 @@ A database on a PostgreSQL server is not in it: its own tools save that better. 
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import io
 import json
@@ -94,12 +95,24 @@ def make(settings: Settings, file: Path, now: datetime) -> Made:
                 contents[FILE] = settings.data / FILE
             contents |= {f"media/{path.name}": path for path in Directory(settings.media).all()}
             _write(temporary, contents, about, now)
-        os.link(temporary, file)  # refuses an existing name in the same step that takes it
+        _name(temporary, file)
         return Made(file.stat().st_size, source is not None)
     except OSError as error:
         raise NotAllowed(f"cannot write {file}: {error.strerror}", hint="check the directory and the space") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _name(temporary: Path, file: Path) -> None:
+    """Let it be called that, if nothing is: a link refuses an existing name in the same step that takes it."""
+    try:
+        os.link(temporary, file)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        # link(2): the file system knows no links; that of a USB stick does not.
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        temporary.replace(file)
 
 
 def _copied(source: Path, target: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import re
@@ -197,6 +198,23 @@ async def test_what_is_no_node_is_not_saved(tmp_path: Path) -> None:
         await _saved(home, tmp_path / "a.backup")
     assert not (home.settings.data / "cuicui.db").exists()
     assert not (tmp_path / "a.backup").exists()
+
+
+async def test_a_backup_goes_onto_a_usb_stick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """link(2): "EPERM: The filesystem … does not support the creation of hard links." FAT does not; a name that is
+    taken is refused there as well."""
+    home = await settle_in(tmp_path, "alice")
+
+    def no_links(*_names: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", no_links)
+    made = await _saved(home, tmp_path / "a.backup")
+    assert made.size == (tmp_path / "a.backup").stat().st_size
+    assert (await asyncio.to_thread(backup.check, tmp_path / "a.backup")).handle == "@alice"
+    with pytest.raises(CuicuiError, match="was not touched"):
+        await _saved(home, tmp_path / "a.backup")
+    assert [path.name for path in tmp_path.glob("*backup*")] == ["a.backup"]
 
 
 @pytest.mark.parametrize(
