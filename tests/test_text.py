@@ -318,3 +318,24 @@ def test_a_megabyte_of_anything_takes_bounded_time(piece: str):
         text.count(ours)
         text.find_mentions(ours)
         assert time.thread_time() - start < 3
+
+
+@pytest.mark.parametrize("opened", ["<ul>", "<ul><li>", "<rt>", "<dl>", "<span>", "<b><i>", "<blockquote>"])
+@pytest.mark.parametrize("closed", ["", "</x>", "</i>", "</p>"])
+def test_what_is_nested_without_end_takes_bounded_time(opened: str, closed: str):
+    """Of elements within elements the parser's time grows with the square: so many tags are read, and no more."""
+    for half in (text.MAX_HTML, 20_000, 10_000):
+        nested = (opened * text.MAX_HTML)[:half] + closed * text.MAX_HTML
+        start = time.thread_time()
+        text.sanitise(nested)
+        assert time.thread_time() - start < 1.5
+
+
+def test_many_tags_are_read_as_far_as_anybody_writes_them():
+    """A program in colours, as long as a text may be, is read whole, and reads the same the second time."""
+    piece = '<span class="mention">def</span> '
+    written = f"<p>{piece * 2_900}</p>"
+    assert text.sanitise(written) == written
+    lines = "<p>a" * 4_100
+    assert text.sanitise(lines) == "<p>a</p>" * 4_000
+    assert text.sanitise("<p>a</p>" * 4_000) == "<p>a</p>" * 4_000
