@@ -112,6 +112,8 @@ def could_be_taken(other: Face, friend: Face) -> bool:
         return False
     if same_user and same_name:
         return True  # all but the domain reads the same
+    if other.user == friend.user and other.host == friend.host:
+        return True  # the very same handle, of another account
     if other.host != friend.host and other.host_looks == friend.host_looks and "." in friend.host:
         return True  # examp1e.org
     tricky = other.user != friend.user and len(friend.user_looks) >= SHORT

@@ -61,6 +61,8 @@ IMPOSTORS = [
     ("https://examp1e.org/users/ada_lovelace", "ada_lovelace", "Nobody", "a domain like hers"),
     ("https://xn--exmple-4nf.org/users/ada_lovelace", "ada_lovelace", "", "a domain like hers, in Cyrillic"),
     ("https://example.org/users/adalovelace", "adalovelace", "Nobody", "her neighbour with one bar less"),
+    ("https://example.org/ap/users/7", "ada_lovelace", "Nobody", "another account under her own handle"),
+    ("https://EXAMPLE.org/users/ada_lovelace", "Ada_Lovelace", "Nobody", "her address in other letters"),
 ]
 
 

@@ -122,6 +122,19 @@ async def test_a_friends_double_is_warned_of(alice: Home, place: Place, elsewher
     assert f"not the {real.handle} whom the author follows" in page.body.decode()
 
 
+async def test_another_account_under_a_friends_own_handle_is_warned_of(alice: Home, place: Place) -> None:
+    """key-history.md §7 pins keys to an address: whoever has a friend's server now may begin at another one."""
+    real = dressed(place.stranger("ada"), "Ada Lovelace")
+    await befriend(alice, real)
+    anew = place.stranger("x77", proofs=True)
+    anew.extra["preferredUsername"] = "ada"
+    await speak(dressed(anew, "Ada's new pen"), alice, "It is me")
+    (post,) = await alice.node.moderation.requests()
+    assert (post.author.handle, post.authorship.verdict) == (real.handle, "signed")
+    assert post.author.resembles is not None
+    assert post.author.resembles.iri == real.iri
+
+
 async def test_the_double_of_the_owner_is_warned_of(alice: Home, elsewhere: Place) -> None:
     """ "confusable … with someone followed, or with the owner" """
     await speak(elsewhere.stranger("alice"), alice, "It is you")
