@@ -79,8 +79,8 @@ async def furnish(
 ) -> Founded:
     """Put into `settings.data` what makes a node. The database may be there already, if no node is in it."""
     ids = Ids(settings.base_url, owner.handle)
-    await _fill(settings, ids, keys, owner, password)
     keyring.save(settings.keys, keys, passphrase)
+    await _fill(settings, ids, keys, owner, password)  # on a server it outlasts what fails after it
     _write_settings(settings)
     return Founded(ids, keys)
 

@@ -168,3 +168,12 @@ async def test_keys_without_their_database_are_said_to_be_that(tmp_path: Path) -
     with pytest.raises(StartError, match="already"):
         await founding.found(_settings(data), handle="bob", keys=keys_of("bob"))
     assert keyring.load(data / "keys").identity.public == keys_of("ada").identity.public
+
+
+async def test_what_fails_leaves_no_owner_in_a_database_elsewhere(tmp_path: Path, postgres_url: str) -> None:
+    """A database on a server is not taken away with the directory: an owner whose keys could not be written would
+    keep it from everybody, "belongs to a node already"."""
+    settings = _settings(tmp_path / "ada", database_url=postgres_url)
+    with pytest.raises(CuicuiError, match="UTF-8"):
+        await founding.found(settings, handle="ada", keys=keys_of("ada"), passphrase="not \udcff")
+    await founding.found(settings, handle="ada", keys=keys_of("ada"), passphrase="correct horse")
