@@ -34,6 +34,9 @@ MAX_TAGS = 4_000
 """Elements that are read, closed or not; nh3's time grows with the square of how deep they lie, and with what tries to
 close them. The worst text takes 0.4 s; without this bound it took 7."""
 
+MAX_DEPTH = 100
+"""Elements within each other: more than anybody writes."""
+
 _SHOWN_URL = 30
 """Characters of a link that are shown; the rest is there, and hidden by style."""
 
@@ -305,6 +308,7 @@ _INVISIBLE = (
 _OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SPACES = re.compile(r"\s+")
 _TAG = re.compile("</?")
+_ELEMENT = re.compile("<[^>]*>")
 
 _TAGS = frozenset(
     "p span br a del s pre code em strong b i u ul ol li blockquote ruby rt rp h1 h2 h3 h4 h5 h6".split()  # noqa: SIM905
@@ -346,12 +350,15 @@ def sanitise(html: str) -> str:
     """Other people's HTML, rebuilt from what is allowed (security.md §6): safe to show as it is.
 
     Headings become bold, links lose everything but an http(s) address and a few classes. Only the
-    first MAX_HTML characters are read, and of these only the first MAX_TAGS elements.
+    first MAX_HTML characters are read, and of these only the first MAX_TAGS elements; what lies deeper in each other
+    than MAX_DEPTH becomes text, so that reading it again costs little.
     """
     clean = _cleaner().clean(_without_controls(_with_few_tags(html[:MAX_HTML])))
     if "<h" in clean:  # after the rebuild a heading has no attributes, and a `<` in text is an entity
         for heading, bold in _HEADINGS:
             clean = clean.replace(heading, bold)
+    if _is_deep(clean):
+        clean = _ELEMENT.sub("", clean)
     # Only a reference can have become a control character.
     return _without_controls(clean) if "&" in html else clean
 
@@ -368,6 +375,18 @@ def _with_few_tags(html: str) -> str:
         if max(opened, closed) > MAX_TAGS:
             return html[: tag.start()]
     return html
+
+
+def _is_deep(clean: str) -> bool:
+    """Of rebuilt HTML, in which all that is opened is closed, but for <br>."""
+    if clean.count("</") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for element in _ELEMENT.finditer(clean):
+        depth += -1 if element[0].startswith("</") else element[0] != "<br>"
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def plain(text: str, limit: int, *, lines: bool = False) -> str:

@@ -331,6 +331,19 @@ def test_what_is_nested_without_end_takes_bounded_time(opened: str, closed: str)
         assert time.thread_time() - start < 1.5
 
 
+@pytest.mark.parametrize("opened", ["<ul>", "<ul><li>", "<rt>", "<span>", "<b><i>", "<blockquote>"])
+def test_what_is_nested_without_end_is_shown_without_it(opened: str):
+    """It is read once, when it comes; whoever shows it, a page of it as well, pays for its words alone."""
+    kept = text.sanitise(f"{opened * (4_000 // opened.count('<'))}so &lt;deep&gt;")
+    start = time.thread_time()
+    for _ in range(40):
+        assert text.sanitise(kept) == "so &lt;deep&gt;"
+        assert text.to_text(kept) == "so <deep>"
+    assert time.thread_time() - start < 1
+    nested = f"{'<blockquote>' * 40}so deep{'</blockquote>' * 40}"
+    assert text.sanitise(nested) == nested
+
+
 def test_many_tags_are_read_as_far_as_anybody_writes_them():
     """A program in colours, as long as a text may be, is read whole, and reads the same the second time."""
     piece = '<span class="mention">def</span> '
