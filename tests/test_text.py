@@ -344,6 +344,16 @@ def test_what_is_nested_without_end_is_shown_without_it(opened: str):
     assert text.sanitise(nested) == nested
 
 
+@pytest.mark.parametrize("name", ["b", "STRONG", "font", "a"])
+@pytest.mark.parametrize("between", [" ", "/", "\n", "\x01 ", "\x0c"])
+def test_what_a_paragraph_leaves_open_takes_bounded_room(name: str, between: str):
+    """HTML, "reconstruct the active formatting elements": each paragraph opens anew what differs and was not closed."""
+    opened = "".join(f"<{name}{between}class=x{number}>" for number in range(2_000))
+    start = time.thread_time()
+    assert len(text.sanitise(f"<p>{opened}{'<p>x' * 1_990}")) < 4 * text.MAX_HTML
+    assert time.thread_time() - start < 1.5
+
+
 def test_many_tags_are_read_as_far_as_anybody_writes_them():
     """A program in colours, as long as a text may be, is read whole, and reads the same the second time."""
     piece = '<span class="mention">def</span> '
