@@ -56,6 +56,9 @@ AT_ONCE = 8
 AT_ONCE_PER_HOST = 2
 """Chores under way."""
 
+COMPARED_AT_ONCE = 2
+"""Lists of followers among them: anybody may make us ask for one, at a server that hangs."""
+
 RETRIES = (timedelta(minutes=2), timedelta(minutes=20), timedelta(hours=2), timedelta(hours=12))
 """When a server that did not answer is asked again; then it is given up."""
 
@@ -114,6 +117,7 @@ class Backfill:
         self._ended: set[int] = set()
         """Chores that ended since it was last asked what is due: the answer may be of before."""
         self._hosts: Counter[str] = Counter()
+        self._comparing = 0
         self._looked_at: datetime | None = None
         self._is_up = False
         """Whether it was found out how long the node was away."""
@@ -136,6 +140,7 @@ class Backfill:
             await ended(self._busy.values())
             self._busy.clear()
             self._hosts.clear()
+            self._comparing = 0
 
     async def _wait(self, due: datetime | None) -> None:
         """Until there may be something to do: by `due` at the latest."""
@@ -164,6 +169,10 @@ class Backfill:
             host = host_of(chore.subject)
             if chore.id in self._busy or chore.id in self._ended or self._hosts[host] >= AT_ONCE_PER_HOST:
                 continue
+            if chore.kind == chores.FOLLOWERS:
+                if self._comparing >= COMPARED_AT_ONCE:
+                    continue
+                self._comparing += 1
             self._hosts[host] += 1
             task = asyncio.create_task(self._do(chore), name=f"chore {chore.kind}")
             self._busy[chore.id] = task
@@ -174,6 +183,7 @@ class Backfill:
         self._busy.pop(chore.id, None)
         self._ended.add(chore.id)
         self._hosts[host] -= 1
+        self._comparing -= chore.kind == chores.FOLLOWERS
         self._wake.set()
 
     async def _do(self, chore: Chore) -> None:

@@ -9,12 +9,13 @@ import logging
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from unittest import mock
 import pytest
 
 from node.cli import main
+from node.storage import chores
 
 ROOT = Path(__file__).parents[2]
 LOOPBACK = {"CUICUI_ALLOW_NETWORKS": "127.0.0.0/8"}
@@ -177,4 +179,10 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Plac
     with running(alice), running(bob):
         said = bob("follow", alice.handle)
         assert (said.status, said.err) == (0, f"cuicui: you follow {alice.handle} now\n")
+        until(lambda: _has_read_outboxes(bob))  # or a post may come from there, before it is delivered
         yield alice, bob
+
+
+def _has_read_outboxes(place: Place) -> bool:
+    with closing(sqlite3.connect(place.data / "cuicui.db")) as db:
+        return db.execute("SELECT count(*) FROM chores WHERE kind = ?", (chores.OUTBOX,)).fetchone() == (0,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -14,12 +15,13 @@ from node.model import Draft, Iri, Tell, Visibility
 from node.observe import counters
 from node.storage import chores, relations
 from node.storage.relations import State
+from tests.support import outboxes
 from tests.support.attack import greet
 from tests.support.clock import FakeClock
 from tests.support.following import arrives, befriend, follows, said
 from tests.support.homes import Home, eventually
 from tests.support.late import Late
-from tests.support.outboxes import Outbox, served
+from tests.support.outboxes import Outbox, follow, served
 from tests.support.outboxes import written as posts_of
 from tests.support.stranger import AS2, Json, Place, Received, Reply, Stranger
 
@@ -289,3 +291,28 @@ async def test_many_who_disagree_keep_nobody_waiting_who_was_just_followed(
     await follows(alice, carol)
     await arrives(alice, "post 3 of carol")
     assert never_ends.asked == 2
+
+
+async def test_lists_that_do_not_come_keep_nothing_else_waiting(alice: Home, carol: Stranger) -> None:
+    """Anybody may disagree, from many servers that hang: the posts of somebody just followed come all the same."""
+    async with AsyncExitStack() as stack:
+        lists = []
+        for name in ("ann", "ben", "cleo", "dan", "eve"):
+            elsewhere = await stack.enter_async_context(Place())
+            for number in range(2):
+                one = List(elsewhere.stranger(f"{name}{number}"), alice.node.ids.actor)
+                one.go.clear()
+                lists.append(one)
+        for one in lists:
+            await one.speak(alice)
+
+        async def under_way() -> bool:
+            return sum(one.asked for one in lists) >= 2
+
+        await eventually(under_way)
+        await asyncio.sleep(0.3)
+        Outbox(carol, outboxes.written(carol, 3))
+        await follow(alice, carol)
+        await eventually(lambda: alice.shows("post 3 of carol"), within=5)
+        for one in lists:
+            one.go.set()
