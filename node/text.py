@@ -375,7 +375,6 @@ def _with_few_tags(html: str) -> str:
     """
     if html.count("<") <= FEW_TAGS:  # as in every text that is meant to be read
         return html
-    html = _FORMATTING.sub(r"<\1>", html)
     opened = closed = 0
     for tag in _TAG.finditer(html):
         if tag[0] == "<":
@@ -383,8 +382,9 @@ def _with_few_tags(html: str) -> str:
         else:
             closed += 1
         if max(opened, closed) > MAX_TAGS:
-            return html[: tag.start()]
-    return html
+            html = html[: tag.start()]
+            break
+    return _FORMATTING.sub(r"<\1>", html)  # of so few: each that is never closed is looked at to the end
 
 
 def _is_deep(clean: str) -> bool:

@@ -331,6 +331,14 @@ def test_what_is_nested_without_end_takes_bounded_time(opened: str, closed: str)
         assert time.thread_time() - start < 1.5
 
 
+@pytest.mark.parametrize("piece", ["<b ", "<i/", "<p", "<a href='"])
+def test_tags_that_are_never_closed_take_bounded_time(piece: str):
+    """Each may be looked at to the end of the text, so they are counted first."""
+    start = time.thread_time()
+    text.sanitise(piece * (text.MAX_HTML // len(piece)))
+    assert time.thread_time() - start < 0.5
+
+
 @pytest.mark.parametrize("opened", ["<ul>", "<ul><li>", "<rt>", "<span>", "<b><i>", "<blockquote>"])
 def test_what_is_nested_without_end_is_shown_without_it(opened: str):
     """It is read once, when it comes; whoever shows it, a page of it as well, pays for its words alone."""
