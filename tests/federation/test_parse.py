@@ -162,6 +162,7 @@ def test_what_is_no_http_address_is_no_id(address: Any):
         ({"id": BOB, "type": "Person"}, (BOB,)),
         ([BOB, {"id": OURS}, BOB, 7, None, [OURS], "as:x"], (BOB, OURS)),
         ("as:Public", (PUBLIC,)),
+        ("Public", (PUBLIC,)),
         (["Public", PUBLIC, "as:Public"], (PUBLIC,)),
         ({"type": "Link", "href": BOB}, (BOB,)),
     ],
@@ -368,7 +369,23 @@ def test_what_hangs_on_a_note_is_bounded():
     assert (len(parsed.mentions), len(parsed.hashtags), len(parsed.attachments)) == (50, 64, 16)
 
 
+def test_a_size_that_no_picture_has_is_none():
+    """security.md §4: wrong values are left out at the door."""
+    sizes = [(640, 480), (65_536, 1), (1, 10**18), (-1, 0), (True, 1.5)]
+    pictures = [{"type": "Image", "url": "https://b.example/1", "width": w, "height": h} for w, h in sizes]
+    found = [(one.width, one.height) for one in parse.note(note(attachment=pictures)).attachments]
+    assert found == [(640, 480), (None, 1), (1, None), (None, 0), (None, None)]
+
+
 # ── actors ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_an_actor_says_is_bounded():
+    """security.md §4: "bio ≤ 20 kB, 16 fields"."""
+    rows = [{"type": "PropertyValue", "name": f"n{n}", "value": "v" * 5_000} for n in range(40)]
+    parsed = parse.actor(actor(summary="x" * 50_000, attachment=rows))
+    assert (len(parsed.summary), len(parsed.fields)) == (20_000, 16)
+    assert {len(field.value) for field in parsed.fields} == {2_000}
 
 
 def test_an_actor_as_federation_shows_it():
@@ -584,6 +601,8 @@ def test_what_we_do_nothing_with_is_ignored_under_a_known_name(document: dict[st
         activity("Create", {"id": "https://b.example/1"}),
         activity("Create", note(), **{"@graph": []}),
         activity("Create", note(**{"@graph": []})),
+        activity("Undo", {"type": "Follow", "id": f"{BOB}/follows/1", "@included": []}),
+        activity("Accept", {"type": "Follow", "id": f"{OURS}/follows/1", "@reverse": {}}),
         activity("Delete", {"type": "Tombstone"}),
         activity("Like", OURS, actor="bob"),
     ],
