@@ -30,6 +30,13 @@ ROOT = Path(__file__).parents[2]
 LOOPBACK = {"CUICUI_ALLOW_NETWORKS": "127.0.0.0/8"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """What begins in the background of a shell ignores Ctrl-C, and so do the programs it starts; these must not."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass(frozen=True)
 class Said:
     """How a command ended, and what it said on standard output and standard error."""

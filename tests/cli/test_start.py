@@ -117,10 +117,13 @@ def test_ctrl_c_while_run_makes_a_node_leaves_nothing(tmp_path: Path) -> None:
         start_new_session=True,
     )
     deadline = time.monotonic() + 20
-    while not data.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.001)
-    os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=20)
+    try:
+        while not data.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert (process.returncode, said) == (130, "\n")
     assert list(tmp_path.iterdir()) == []
 

@@ -17,10 +17,9 @@ from node.federation import backfill
 from node.model import Draft, Tell
 from node.storage import chores
 from tests.support.attack import greet
-from tests.support.following import follows
 from tests.support.homes import Home, eventually
 from tests.support.outboxes import Outbox, follow, written
-from tests.support.stranger import AP, PUBLIC, Place, Stranger, never
+from tests.support.stranger import AP, Place, Stranger, never
 
 Served = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -89,28 +88,6 @@ async def test_a_server_that_never_answers_keeps_nobody_waiting(
         assert (await one.deliver(one.activity("Update", one.document()), alice.base)).status == 202
     await _renames(alice, carol, "Caroline")
     await _is_called(alice, carol, "Caroline")
-
-
-async def test_boosts_of_what_a_dead_server_had_keep_no_other_waiting(
-    alice: Home, dave: Stranger, carol: Stranger, elsewhere: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same of what is boosted: one question to a server that does not answer, and not one for each post."""
-    await follows(alice, dave)
-    await alice.idle()
-    monkeypatch.setattr(alice.node.client, "_total_timeout", 1.0)
-    dead = [f"{elsewhere.base}/notes/{number}" for number in range(12)]
-    for number, iri in enumerate(dead):
-        elsewhere.documents[f"/notes/{number}"] = never
-        assert (await dave.deliver(dave.activity("Announce", iri, to=[PUBLIC]), alice.base)).status == 202
-
-    async def under_way() -> bool:
-        return elsewhere.asked["/notes/1"] > 0
-
-    await eventually(under_way)
-    note = carol.note("alive")
-    carol.place.documents[urlsplit(str(note["id"])).path] = note
-    assert (await dave.deliver(dave.activity("Announce", note["id"], to=[PUBLIC]), alice.base)).status == 202
-    await eventually(lambda: alice.shows("alive"))
 
 
 async def test_what_the_owner_planned_does_not_wait_for_strangers(
