@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from node.federation import httpsig
 from node.federation.delivery import PER_HOST
 from node.federation.dial import Guard, networks
 from node.model import Draft, Visibility
-from node.storage import activities, hosts, queue, schema
+from node.storage import activities, actors, hosts, queue, schema
 from node.storage.dialect import Tx
 from node.storage.hosts import Host
 from node.storage.store import Store
@@ -410,15 +411,16 @@ async def test_an_inbox_that_is_not_found_again_and_again_is_looked_for(alice: H
 
 
 async def test_of_a_large_server_that_is_gone_everybody_is_forgotten(
-    alice: Home, place: Place, carol: Stranger
+    alice: Home, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """federation.md §9, 410: so many are asked for each time, and not the same ones again."""
-    people = [place.stranger(f"p{number}", shared_inbox=True) for number in range(60)]
+    monkeypatch.setattr(actors, "behind", partial(actors.behind, limit=5))
+    people = [place.stranger(f"p{number}", shared_inbox=True) for number in range(7)]
     await _followed_by(alice, *people)
     place.answer = 410
     for one in people:
         del place.documents[f"/users/{one.name}"]
-    for left in (10, 0):
+    for left in (2, 0):
         await alice.node.owner.post(Draft("is anybody there?"))
 
         async def forgotten(left: int = left) -> bool:
@@ -788,7 +790,7 @@ async def test_a_slow_server_with_many_followers_leaves_room_for_what_others_are
     await alice.stop()
     alice.settings = replace(alice.settings, deliveries_at_once=2)
     await alice.start()
-    crowd = [mallory.place.stranger(f"m{number}") for number in range(30)]
+    crowd = [mallory.place.stranger(f"m{number}") for number in range(14)]
     await _followed_by(alice, carol, *crowd)
     mallory.place.answer = _patient
     async with app.opened(alice.settings, clock=alice.clock) as beside:
