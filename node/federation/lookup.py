@@ -19,6 +19,9 @@ from node.model import Iri
 from node.settings import Network
 
 LIMIT = 64 * 1024
+_JRD = "application/jrd+json, application/json"
+_XRD = ("application/xrd+xml", "application/xml", "text/xml")
+_XRD_NAMES = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 _TYPES = ("application/activity+json", 'application/ld+json; profile="https://www.w3.org/ns/activitystreams"')
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,126}[A-Za-z0-9_])?")
 
@@ -85,21 +88,31 @@ class Lookup:
         failure: Unreachable | None = None
         for scheme in self._schemes(handle.host):
             resource = quote(f"acct:{handle.name}@{handle.host}", safe="")
-            url = f"{scheme}://{handle.host}/.well-known/webfinger?resource={resource}"
-            await self._circle.admit(url)
+            origin = f"{scheme}://{handle.host}"
+            url = f"{origin}/.well-known/webfinger?resource={resource}"
             try:
-                answer = await self._client.get(
-                    url,
-                    accept="application/jrd+json, application/json",
-                    limit=LIMIT,
-                    sign=await self._circle.watch(url),
-                )
+                answer = await self._get(url, _JRD)
+                if answer.status == 404 and (template := await self._template(origin)) is not None:
+                    elsewhere = template.replace("{uri}", resource)
+                    answer = answer if elsewhere == url else await self._get(elsewhere, _JRD)
             except Unreachable as error:
                 failure = failure or error
                 continue
             return _document(answer, handle)
         assert failure is not None
         raise failure
+
+    async def _template(self, origin: str) -> str | None:
+        """Where a domain has its WebFinger, if its host-meta says so (RFC 6415 §2, federation.md §2)."""
+        try:
+            answer = await self._get(f"{origin}/.well-known/host-meta", ", ".join(_XRD))
+        except Unreachable:
+            return None
+        return _lrdd(answer.body) if answer.status == 200 and answer.media_type in _XRD else None
+
+    async def _get(self, url: str, accept: str) -> Response:
+        await self._circle.admit(url)
+        return await self._client.get(url, accept=accept, limit=LIMIT, sign=await self._circle.watch(url))
 
     def _schemes(self, host: str) -> tuple[str, ...]:
         """https; plain http only where it can be right: the client lets it through to named networks alone."""
@@ -113,6 +126,25 @@ class Lookup:
             inside = any(address in network for network in self._allowed if network.version == address.version)
             return ("http", "https") if inside else ("https",)
         return ("https", "http")
+
+
+def _lrdd(body: bytes) -> str | None:
+    """The template of a host-meta's `lrdd` link, None without one. A document type is refused: it could define
+    entities."""
+    from xml.etree import ElementTree  # 1 MiB that few lookups need
+
+    try:
+        text = body.decode()  # UTF-8 alone, so that what is looked for is what is parsed
+        if "<!" in text.replace("<!--", ""):
+            return None
+        links = list(ElementTree.fromstring(text).iter(f"{{{_XRD_NAMES}}}Link"))  # noqa: S314 - no document type
+    except (ElementTree.ParseError, ValueError, LookupError):
+        return None
+    for link in links:
+        template = link.get("template", "")
+        if link.get("rel") == "lrdd" and template.startswith(("https://", "http://")) and "{uri}" in template:
+            return template
+    return None
 
 
 def _document(answer: Response, handle: Handle) -> dict[str, JsonValue]:
