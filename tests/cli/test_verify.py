@@ -27,7 +27,7 @@ class Saved:
     key: str
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def saved(pair: tuple[Place, Place]) -> Saved:
     alice, bob = pair
     address = alice("post", "Hello from alice").out.strip()
