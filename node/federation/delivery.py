@@ -466,7 +466,7 @@ class Delivery:
     def _let_go(self, ids: Iterable[int]) -> None:
         """Not before their outcome is written: what is sent and not written down looks like a row that nobody has."""
         self._held.difference_update(ids)
-        if self._more:
+        if self._more or not self._running:  # who sleeps looked when the next is due before this was written
             self._wake.set()
 
     async def renew(self) -> None:

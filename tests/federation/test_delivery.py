@@ -654,6 +654,35 @@ class _Lingering:
         return getattr(self._store, name)
 
 
+class _Written(_Lingering):
+    """The store, written no sooner than `gate` is open."""
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        self.asked.set()
+        await self.gate.wait()
+        async with self._store.write() as tx:
+            yield tx
+
+
+async def test_the_next_try_does_not_wait_for_one_who_looked_before_the_last_was_written_down(
+    alice: Home, carol: Stranger
+) -> None:
+    """federation.md §9: tried again after a minute, not when somebody happens to look."""
+    await _followed_by(alice, carol)
+    carol.place.answer = 503
+    delivery = alice.node.delivery
+    delivery._outcomes._store = disk = _Written(delivery._outcomes._store)  # type: ignore[assignment]
+    await alice.node.owner.post(Draft("once more"))
+    await asyncio.wait_for(disk.asked.wait(), 5)
+    carol.place.answer = 202
+    await _later(alice, timedelta(hours=2))
+    await asyncio.sleep(0.2)
+    disk.gate.set()
+    await _came(carol.place, 2)
+    await alice.quiet()
+
+
 async def test_a_host_that_is_done_while_another_is_looked_up_is_not_lost(
     alice: Home, carol: Stranger, mallory: Stranger
 ) -> None:
