@@ -183,7 +183,8 @@ class Home:
 
         async def nothing_due() -> bool:
             async with self.node.store.read() as tx:
-                return not await chores.due(tx, self.clock())
+                due = await chores.due(tx, self.clock())
+            return not due and not self.node.backfill._busy  # what is done is told of after it was written down
 
         await eventually(nothing_due)
 
