@@ -151,7 +151,7 @@ async def test_quotes_of_what_does_not_answer_keep_nothing_of_the_owners_waiting
     async def published() -> bool:
         return bool(await alice.texts())
 
-    await eventually(published, within=5)
+    await eventually(published)
 
 
 async def test_conversations_in_circles_end(alice: Home, carol: Stranger, place: Place) -> None:

@@ -90,29 +90,6 @@ async def test_a_server_that_never_answers_keeps_nobody_waiting(
     await _is_called(alice, carol, "Caroline")
 
 
-async def test_what_the_owner_planned_does_not_wait_for_strangers(
-    alice: Home, mallory: Stranger, elsewhere: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A post that the owner scheduled is published at its time, whoever has us look into quotes of what a server that
-    hangs is asked for."""
-    await greet(alice, mallory)
-    monkeypatch.setattr(alice.node.client, "_total_timeout", 2.0)  # ten seconds, to everybody else
-    await alice.node.schedule.plan(Draft("in time"), alice.clock() + timedelta(minutes=6))
-    for number in range(24):
-        path = f"/notes/{number}"
-        elsewhere.documents[path] = never
-        said = mallory.say(f"look at {number}", alice.node.ids.actor, quote=elsewhere.base + path)
-        assert (await mallory.deliver(said, alice.base)).status == 202
-
-    async def under_way() -> bool:
-        return elsewhere.asked["/notes/1"] > 0
-
-    await eventually(under_way)
-    alice.clock.forward(timedelta(minutes=7))
-    alice.node.events.publish([Tell("errand", "")])  # it sleeps by its own clock, not by the one put forward
-    await eventually(lambda: alice.shows("in time"), within=4)
-
-
 async def test_an_entity_tag_in_odd_bytes_is_done_without(alice: Home, carol: Stranger, place: Place) -> None:
     """RFC 9110 §8.8.3: an entity tag may hold bytes that are no text (obs-text); the outbox it comes with is read all
     the same, once."""

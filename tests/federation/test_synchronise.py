@@ -313,6 +313,6 @@ async def test_lists_that_do_not_come_keep_nothing_else_waiting(alice: Home, car
         await asyncio.sleep(0.3)
         Outbox(carol, outboxes.written(carol, 3))
         await follow(alice, carol)
-        await eventually(lambda: alice.shows("post 3 of carol"), within=5)
+        await eventually(lambda: alice.shows("post 3 of carol"))
         for one in lists:
             one.go.set()

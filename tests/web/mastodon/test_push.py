@@ -233,7 +233,7 @@ async def test_a_service_that_does_not_answer_keeps_no_other_phone_waiting(
             async def told(so_far: int = number + 1) -> bool:
                 return len(other.got) == so_far
 
-            await eventually(told, within=3)
+            await eventually(told)
     service.go.set()
 
 
