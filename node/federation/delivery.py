@@ -149,6 +149,7 @@ class Delivery:
         gone = held - owed
         for lane in self._lanes.values():
             lane.waiting = deque(job for job in lane.waiting if job.id not in gone)
+        self._leave_empty(self._lanes)
         self._held.difference_update(gone)  # so that what is on its way to its lane does not get there
 
     def wake(self) -> None:
@@ -218,22 +219,25 @@ class Delivery:
                 host = self._outcomes.unwritten(origin) or known.get(origin) or Host(origin)
                 self._lanes.setdefault(origin, _Lane(host))
         now = self._clock()
-        put_off: set[str] = set()
         for job in jobs:
             lane = self._lanes[job.origin]
             if job.id not in self._held:
                 continue
             if lane.host.next_at is not None and lane.host.next_at > now:
                 self._wait_for(lane.host, job)
-                put_off.add(job.origin)
                 continue
             lane.waiting.append(job)
             if len(lane.waiting) >= LANE:
                 self._crowded.add(job.origin)
             if lane.active < PER_HOST:
                 self._ready.append(job.origin)
-        for origin in put_off:  # what is known of them may be other by the next time, and is read again then
-            if not (self._lanes[origin].waiting or self._lanes[origin].active):
+        self._leave_empty(job.origin for job in jobs)
+
+    def _leave_empty(self, origins: Iterable[str]) -> None:
+        """Where nothing waits what is known of the host may be other by the next time, and is read again then."""
+        for origin in set(origins):
+            lane = self._lanes.get(origin)
+            if lane is not None and not (lane.waiting or lane.active):
                 del self._lanes[origin]
 
     def _dispatch(self) -> None:

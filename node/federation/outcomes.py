@@ -93,10 +93,12 @@ class Outcomes:
                 try:
                     async with self._store.write() as tx:
                         await batch.write(tx)
-                except StoreError as error:
-                    # Kept and tried again: the rows are leased, so nobody sends them a second time meanwhile.
+                except Exception as error:
+                    # Kept and tried again, whatever it was: the rows are leased, so nobody sends them a second time
+                    # meanwhile, and who holds them lets go of them only once this is written.
                     self._waiting = batch.followed_by(self._waiting)
-                    log.error("could not settle", extra={"count": len(batch), "why": error.message})
+                    known = isinstance(error, StoreError)
+                    log.error("could not settle", extra={"count": len(batch), "why": str(error)}, exc_info=not known)
                     if self._last:
                         break
                     await asyncio.sleep(1)

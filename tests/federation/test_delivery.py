@@ -683,6 +683,30 @@ async def test_the_next_try_does_not_wait_for_one_who_looked_before_the_last_was
     await alice.quiet()
 
 
+class _Stumbling(_Lingering):
+    """The store, whose next writing fails in a way that nobody foresaw."""
+
+    left = 1
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Tx]:
+        if self.left:
+            self.left -= 1
+            raise OverflowError("a number that no column takes")
+        async with self._store.write() as tx:
+            yield tx
+
+
+async def test_an_outcome_is_kept_until_it_is_written_whatever_went_wrong(alice: Home, carol: Stranger) -> None:
+    """Deliver: neither lost nor sent twice. Held in memory and never written, its row would stay in our hands."""
+    await _followed_by(alice, carol)
+    delivery = alice.node.delivery
+    delivery._outcomes._store = disk = _Stumbling(delivery._outcomes._store)  # type: ignore[assignment]
+    await alice.node.owner.post(Draft("only once"))
+    await alice.quiet()
+    assert (disk.left, len(carol.place.received), delivery._held) == (0, 1, set())
+
+
 async def test_a_host_that_is_done_while_another_is_looked_up_is_not_lost(
     alice: Home, carol: Stranger, mallory: Stranger
 ) -> None:
